@@ -1,0 +1,1 @@
+//! Harness for cases that run real containers.

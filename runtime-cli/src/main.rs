@@ -1,0 +1,3 @@
+//! The `oxrun` command.
+
+fn main() {}
