@@ -1,1 +1,20 @@
-//! Runs OCI containers on Linux.
+//! Runs OCI containers on Linux: plan, launch, init.
+//!
+//! [`Create`] and [`Exec`] say what is wanted, [`Container`] is one that exists. A configuration and
+//! facts about the host become a [`plan::Plan`] without any system call; the parent clones once, and
+//! the child walks the plan with raw system calls, without heap, locks or unwinding, which is what
+//! makes this safe in a program with threads.
+//!
+//! What this crate does not do: print, start threads, install signal handlers, change the calling
+//! process's environment or working directory.
+
+pub mod container;
+pub mod error;
+pub mod facts;
+pub mod plan;
+pub(crate) mod sync;
+
+pub use container::{
+    Container, Create, Exec, ExecProcess, Exit, ManagerKind, Process, State, Status, Terminal,
+};
+pub use error::{Error, ErrorKind, Result};

@@ -1,0 +1,29 @@
+//! What planning has to know of the host and the caller. Gathered once by `launch`; plain data, so
+//! that planning stays pure.
+
+#![forbid(unsafe_code)]
+
+/// Facts about the host and the calling process.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// Effective user id of the caller.
+    pub euid: u32,
+    /// Effective group id of the caller.
+    pub egid: u32,
+    /// Whether the caller is in another user namespace than the host's first one: device nodes
+    /// cannot be made there.
+    pub in_user_namespace: bool,
+    /// Whether the caller may mount in its own mount namespace (`CAP_SYS_ADMIN`): then the parent
+    /// clones mount trees, otherwise the child does.
+    pub may_mount: bool,
+    /// Number of the last capability that the kernel knows.
+    pub last_capability: u8,
+    /// Whether AppArmor is enabled.
+    pub apparmor: bool,
+    /// Whether SELinux is enabled.
+    pub selinux: bool,
+    /// CPUs to which a new process is reset, as the kernel's bit string: all that exist.
+    pub online_cpus: Vec<u8>,
+    /// `LISTEN_FDS` of the caller where `LISTEN_PID` names it (sd_listen_fds(3)).
+    pub listen_fds: u32,
+}
