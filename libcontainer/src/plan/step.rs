@@ -61,13 +61,17 @@ pub enum Step {
     /// Set the propagation (`MS_SLAVE`, …) of every mount of the new namespace, from `/` down.
     Propagation { flags: u64 },
     /// Attach a clone of the root file system's tree at `path`, its own place on the host, and make
-    /// that the root for what follows. `options` are applied to the tree.
+    /// that the root for what follows. `attributes` are applied to the tree. The mount that holds
+    /// `path` is made private first, so that the new mount does not propagate to the host.
     Root {
         source: Source,
         path: CString,
         attributes: Attributes,
     },
-    /// Mount something inside the root.
+    /// Make the directory at `path` the root for what follows, without mounting anything: the
+    /// container shares the caller's mount namespace.
+    OpenRoot { path: CString },
+    /// Mount something inside the root. A mount on `/` is the root for what follows.
     Mount(MountStep),
     /// Change the attributes of a mount that is there already.
     SetAttributes {
@@ -137,7 +141,8 @@ pub enum Step {
     CpuAffinity { mask: Vec<u8> },
     /// `personality(2)`.
     Personality { value: u64 },
-    /// `set_mempolicy(2)`: mode with its flags, node mask, and how many bits of the mask count.
+    /// `set_mempolicy(2)`: mode with its flags, node mask, and `maxnode` as the call wants it, which
+    /// is one more than the bits of the mask.
     MemoryPolicy {
         mode: i32,
         nodes: Vec<u64>,
@@ -294,6 +299,8 @@ pub struct MountStep {
     pub strict_target: bool,
     /// Whether the target may lie on a procfs instance.
     pub may_cover_proc: bool,
+    /// Whether the source must be the root of a procfs instance: a bind mount on `/proc`.
+    pub procfs_only: bool,
 }
 
 /// Id maps of a mount.
@@ -373,6 +380,8 @@ pub struct SchedAttr {
     pub runtime: u64,
     pub deadline: u64,
     pub period: u64,
+    pub util_min: u32,
+    pub util_max: u32,
 }
 
 pub use super::cstrings::CStringArray;
