@@ -1,1 +1,29 @@
 //! Control groups for container runtimes.
+
+#![deny(unsafe_code)]
+
+mod cgroup;
+mod create;
+mod delegate;
+pub mod devices;
+mod dir;
+mod enter;
+mod error;
+mod freeze;
+mod host;
+mod kill;
+pub mod limits;
+mod path;
+mod plan;
+mod remove;
+mod subtree;
+pub mod systemd;
+mod wait;
+mod walk;
+
+pub use cgroup::{Cgroup, Member, Record};
+pub use enter::{Entry, SubCgroups};
+pub use error::Error;
+pub use freeze::FreezerState;
+pub use host::{Hierarchy, Host, Layout, Mount, OwnCgroup, mounts, own_cgroups};
+pub use plan::{Group, ManagerKind, Plan, Request, plan};

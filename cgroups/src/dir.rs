@@ -1,0 +1,161 @@
+//! One cgroup directory: files read and written relative to a descriptor.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
+use nix::sys::stat::{Mode, mkdirat};
+use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, unlinkat, write};
+
+use crate::error::{Error, errno_of};
+
+/// No control file is larger; what is beyond it is not read.
+const MAX_FILE: u64 = 16 << 20;
+
+/// A cgroup's directory.
+///
+/// The descriptor is close-on-exec: a leaked cgroup directory is a way out of a
+/// container (CVE-2024-21626).
+#[derive(Debug)]
+pub(crate) struct Dir {
+    fd: OwnedFd,
+    path: PathBuf,
+}
+
+impl Dir {
+    pub(crate) fn open(path: &Path) -> Result<Dir, Error> {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let fd = openat(AT_FDCWD, path, flags, Mode::empty())
+            .map_err(|errno| Error::io("openat", path, errno))?;
+        Ok(Dir {
+            fd,
+            path: path.to_owned(),
+        })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn into_fd(self) -> OwnedFd {
+        self.fd
+    }
+
+    /// Opens a control file. `file` must be a single name.
+    pub(crate) fn file(&self, file: &str, access: OFlag) -> Result<OwnedFd, Errno> {
+        let flags = access | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        openat(&self.fd, file, flags, Mode::empty())
+    }
+
+    /// The text of a control file.
+    pub(crate) fn read(&self, file: &str) -> Result<String, Error> {
+        self.try_read(file)
+            .map_err(|errno| Error::io("read", self.path.join(file), errno))
+    }
+
+    /// The text of a control file, or nothing where the kernel has no such file.
+    pub(crate) fn read_if_present(&self, file: &str) -> Result<Option<String>, Error> {
+        match self.try_read(file) {
+            Ok(text) => Ok(Some(text)),
+            Err(Errno::ENOENT | Errno::EOPNOTSUPP | Errno::ENODEV) => Ok(None),
+            Err(errno) => Err(Error::io("read", self.path.join(file), errno)),
+        }
+    }
+
+    pub(crate) fn try_read(&self, file: &str) -> Result<String, Errno> {
+        let mut text = Vec::with_capacity(256);
+        File::from(self.file(file, OFlag::O_RDONLY)?)
+            .take(MAX_FILE)
+            .read_to_end(&mut text)
+            .map_err(|error| errno_of(&error))?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// Writes a control file in one write(2), as the kernel wants it.
+    pub(crate) fn write(&self, file: &str, value: &str) -> Result<(), Errno> {
+        write_all(self.file(file, OFlag::O_WRONLY)?.as_fd(), value)
+    }
+
+    /// Gives the cgroup, or a file of it, to a user.
+    pub(crate) fn chown(&self, file: &str, uid: u32) -> Result<(), Errno> {
+        let flags = AtFlags::AT_EMPTY_PATH | AtFlags::AT_SYMLINK_NOFOLLOW;
+        fchownat(&self.fd, file, Some(Uid::from_raw(uid)), None::<Gid>, flags)
+    }
+
+    /// Opens a directory below this one (or `..`).
+    pub(crate) fn child(&self, name: &str) -> Result<Dir, Errno> {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let fd = openat(&self.fd, name, flags, Mode::empty())?;
+        let path = match name {
+            ".." => self.path.parent().unwrap_or(&self.path).to_owned(),
+            name => self.path.join(name),
+        };
+        Ok(Dir { fd, path })
+    }
+
+    pub(crate) fn rmdir(&self, name: &str) -> Result<(), Errno> {
+        unlinkat(&self.fd, name, UnlinkatFlags::RemoveDir)
+    }
+
+    /// The names of the cgroups directly below.
+    pub(crate) fn children(&self) -> Result<Vec<String>, Errno> {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let mut listing = nix::dir::Dir::openat(&self.fd, ".", flags, Mode::empty())?;
+        let mut names = Vec::new();
+        for entry in listing.iter() {
+            let entry = entry?;
+            if entry.file_type() != Some(nix::dir::Type::Directory) {
+                continue;
+            }
+            match entry.file_name().to_str() {
+                Ok("." | "..") => {}
+                Ok(name) => names.push(name.to_owned()),
+                // The kernel takes any byte; this crate makes no such name, but a
+                // container that may create cgroups could.
+                Err(_) => return Err(Errno::EILSEQ),
+            }
+        }
+        Ok(names)
+    }
+}
+
+impl AsFd for Dir {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// One write(2); a short one is an error, because a control file takes a value whole.
+pub(crate) fn write_all(fd: BorrowedFd<'_>, value: &str) -> Result<(), Errno> {
+    loop {
+        match write(fd, value.as_bytes()) {
+            Ok(length) if length == value.len() => return Ok(()),
+            Ok(_) => return Err(Errno::EIO),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+/// Makes a cgroup directory. The path is absolute.
+pub(crate) fn mkdir(path: &Path) -> Result<(), Errno> {
+    mkdirat(AT_FDCWD, path, Mode::from_bits_truncate(0o755))
+}
+
+/// Removes an empty cgroup directory. The path is absolute.
+pub(crate) fn rmdir(path: &Path) -> Result<(), Errno> {
+    unlinkat(AT_FDCWD, path, UnlinkatFlags::RemoveDir)
+}
+
+/// Opens a file by absolute path for writing.
+pub(crate) fn open_for_writing(path: &Path) -> Result<OwnedFd, Errno> {
+    openat(
+        AT_FDCWD,
+        path,
+        OFlag::O_WRONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC,
+        Mode::empty(),
+    )
+}

@@ -1,0 +1,191 @@
+//! Getting a process into a cgroup.
+//!
+//! Nothing here writes the id of another process to `cgroup.procs`: the kernel
+//! then waits for an RCU grace period, 5 to 12 ms. A process is cloned into a
+//! version 2 cgroup (`CLONE_INTO_CGROUP`), and moves itself on version 1, by
+//! writing `0` to `tasks` while it is single-threaded; both take microseconds.
+
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+
+use crate::cgroup::{Cgroup, Member};
+use crate::dir::{self, Dir};
+use crate::error::Error;
+use crate::host::{Layout, own_cgroups};
+use crate::path;
+
+/// What a child needs to get into a cgroup. All descriptors are close-on-exec.
+#[derive(Debug, Default)]
+pub struct Entry {
+    /// The directory for clone3(2)'s `CLONE_INTO_CGROUP`.
+    pub into: Option<OwnedFd>,
+    /// The child writes `0` to each of these, before it starts a thread.
+    pub writes: Vec<OwnedFd>,
+}
+
+impl Entry {
+    fn add(&mut self, path: &Path, unified: bool, by_write: bool) -> Result<(), Error> {
+        if unified && !by_write {
+            self.into = Some(Dir::open(path)?.into_fd());
+            return Ok(());
+        }
+        let file = path.join(if unified { "cgroup.procs" } else { "tasks" });
+        match dir::open_for_writing(&file) {
+            Ok(fd) => self.writes.push(fd),
+            Err(errno) => return Err(Error::io("openat", file, errno)),
+        }
+        Ok(())
+    }
+}
+
+impl Cgroup {
+    /// What the container's first process, or one that joins it, needs to get in.
+    ///
+    /// With the systemd manager and before [`Cgroup::attach_unit`] this leaves out
+    /// what systemd makes.
+    ///
+    /// # Errors
+    /// When a directory or file of the cgroup cannot be opened.
+    pub fn entry(&self) -> Result<Entry, Error> {
+        self.entry_of("", self.no_room)
+    }
+
+    /// The same without a descriptor for clone3(2): for a kernel before 5.7 (`E2BIG`,
+    /// `EINVAL` or `ENOSYS`), and for a cgroup at its limit of tasks, where clone3(2) says
+    /// `EAGAIN`; moving in is allowed all the same. Costs a grace period on version 2.
+    ///
+    /// # Errors
+    /// As [`Cgroup::entry`].
+    pub fn entry_by_write(&self) -> Result<Entry, Error> {
+        self.entry_of("", true)
+    }
+
+    fn entry_of(&self, below: &str, by_write: bool) -> Result<Entry, Error> {
+        let mut entry = Entry::default();
+        for member in &self.record.members {
+            if self.pending.is_some() && self.is_systemds(member) {
+                continue;
+            }
+            entry.add(&member.path.join(below), member.unified, by_write)?;
+        }
+        Ok(entry)
+    }
+
+    pub(crate) fn is_systemds(&self, member: &Member) -> bool {
+        self.record.unit.is_some() && (member.unified || member.has("name=systemd"))
+    }
+
+    /// What a process needs to get into cgroups inside the container's (`exec --cgroup`).
+    ///
+    /// Each value is `PATH`, for every hierarchy, or `CONTROLLER[,CONTROLLER…]:PATH` on
+    /// version 1; hierarchies that are not named get the container's own cgroup.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a bad value; when there is no such cgroup.
+    pub fn sub_entry<S: AsRef<str>>(&self, values: &[S]) -> Result<Entry, Error> {
+        let places = SubCgroups::parse(values)?;
+        let mut entry = Entry::default();
+        let mut used = vec![false; places.0.len()];
+        for member in &self.record.members {
+            let named = places
+                .0
+                .iter()
+                .position(|(controller, _)| controller.is_empty() || member.has(controller));
+            let below = named
+                .and_then(|at| places.0.get(at))
+                .map_or("", |(_, path)| path);
+            if let Some(flag) = named.and_then(|at| used.get_mut(at)) {
+                *flag = true;
+            }
+            entry.add(&member.path.join(below), member.unified, self.no_room)?;
+        }
+        let unused = used
+            .iter()
+            .position(|used| !used)
+            .and_then(|at| places.0.get(at));
+        match unused {
+            Some((controller, _)) if !self.record.members.is_empty() => Err(Error::invalid(
+                "--cgroup",
+                controller,
+                "must name a controller of the container's version 1 hierarchies",
+            )),
+            _ => Ok(entry),
+        }
+    }
+
+    /// What a process needs to get into the cgroup where process `pid` of the
+    /// container is: an init that runs cgroups of its own leaves the container's
+    /// cgroup without processes, and the kernel then lets none in (`EBUSY`).
+    ///
+    /// # Errors
+    /// When that process is gone, or not inside the container's cgroup.
+    pub fn entry_beside(&self, pid: i32) -> Result<Entry, Error> {
+        let file = PathBuf::from(format!("/proc/{pid}/cgroup"));
+        let text = fs::read_to_string(&file)
+            .map_err(|error| Error::io("read", &file, crate::error::errno_of(&error)))?;
+        let Some(member) = self.record.members.iter().find(|member| member.unified) else {
+            return self.entry();
+        };
+        let own = own_cgroups(&text)
+            .into_iter()
+            .find(|own| own.controllers.is_empty());
+        let own = own.map(|own| own.path).unwrap_or_default();
+        let base = member.path.to_string_lossy().into_owned();
+        let base = match self.record.layout {
+            Layout::V2 => base,
+            _ => return self.entry(),
+        };
+        // Both end alike: the mount point is before the one, nothing before the other.
+        let name = Path::new(&base)
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy();
+        let below = own
+            .split_once(&format!("/{name}/"))
+            .map(|(_, below)| below)
+            .unwrap_or("");
+        let path = member.path.join(path::inside("cgroup", below)?);
+        let mut entry = Entry::default();
+        match entry.add(&path, true, false) {
+            Err(error) if error.errno() == Some(Errno::ENOENT) => self.entry(),
+            Err(error) => Err(error),
+            Ok(()) => Ok(entry),
+        }
+    }
+}
+
+/// The values of `exec --cgroup`: controller (or nothing) and path. Pure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubCgroups(Vec<(String, String)>);
+
+impl SubCgroups {
+    /// Parses the values.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`].
+    pub fn parse<S: AsRef<str>>(values: &[S]) -> Result<SubCgroups, Error> {
+        const OPTION: &str = "--cgroup";
+        let mut places: Vec<(String, String)> = Vec::new();
+        for value in values.iter().map(AsRef::as_ref) {
+            let Some((controllers, path)) = value.split_once(':') else {
+                if values.len() != 1 {
+                    let allowed = "needs CONTROLLER: in front when the option is given twice";
+                    return Err(Error::invalid(OPTION, value, allowed));
+                }
+                places.push((String::new(), path::inside(OPTION, value)?));
+                continue;
+            };
+            for controller in controllers.split(',') {
+                path::component(OPTION, controller)?;
+                if places.iter().any(|(seen, _)| seen == controller) {
+                    return Err(Error::invalid(OPTION, value, "names a controller twice"));
+                }
+                places.push((controller.to_owned(), path::inside(OPTION, path)?));
+            }
+        }
+        Ok(SubCgroups(places))
+    }
+}

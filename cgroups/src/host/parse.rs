@@ -1,0 +1,155 @@
+//! The text of `/proc/self/cgroup` and `/proc/self/mountinfo` (proc(5)). Pure.
+
+use std::path::PathBuf;
+
+/// A cgroup mount of `/proc/self/mountinfo`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// The cgroup that is mounted.
+    pub root: String,
+    /// Where it is mounted.
+    pub mount_point: PathBuf,
+    /// The super block's options, which name the controllers, on version 1; nothing on version 2.
+    pub controllers: Option<Vec<String>>,
+}
+
+/// A line of `/proc/self/cgroup`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnCgroup {
+    /// The controllers of a version 1 hierarchy; empty for version 2.
+    pub controllers: Vec<String>,
+    /// The cgroup, relative to the root of the cgroup namespace.
+    pub path: String,
+}
+
+/// The cgroup mounts of a mountinfo file. Lines of other kinds are passed over.
+pub fn mounts(mountinfo: &str) -> Vec<Mount> {
+    mountinfo.lines().filter_map(mount).collect()
+}
+
+fn mount(line: &str) -> Option<Mount> {
+    let (left, right) = line.split_once(" - cgroup")?;
+    let mut left = left.split(' ').skip(3);
+    let root = unescape(left.next()?);
+    let mount_point = PathBuf::from(unescape(left.next()?));
+    let mut right = right.split(' ');
+    let unified = match right.next()? {
+        "" => false,
+        "2" => true,
+        _ => return None,
+    };
+    let options = right.nth(1)?;
+    let controllers = (!unified).then(|| options.split(',').map(str::to_owned).collect());
+    Some(Mount {
+        root,
+        mount_point,
+        controllers,
+    })
+}
+
+/// The lines of a `/proc/PID/cgroup` file.
+pub fn own_cgroups(text: &str) -> Vec<OwnCgroup> {
+    text.lines()
+        .filter_map(|line| {
+            let mut fields = line.splitn(3, ':').skip(1);
+            let controllers = fields.next()?;
+            let path = fields.next()?;
+            let controllers = controllers
+                .split(',')
+                .filter(|name| !name.is_empty())
+                .map(str::to_owned)
+                .collect();
+            Some(OwnCgroup {
+                controllers,
+                path: path.to_owned(),
+            })
+        })
+        .collect()
+}
+
+/// Undoes the octal escapes that the kernel puts for blanks and backslashes.
+fn unescape(text: &str) -> String {
+    if !text.contains('\\') {
+        return text.to_owned();
+    }
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        let code = (byte == b'\\')
+            .then(|| bytes.get(at + 1..at + 4))
+            .flatten()
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        match code {
+            Some(code) => {
+                out.push(code);
+                at += 4;
+            }
+            None => {
+                out.push(byte);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Host, Layout};
+    use super::*;
+
+    const HYBRID: &str = "\
+31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755
+32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw,relatime shared:9 - cgroup cgroup rw,cpu,cpuacct
+40 31 0:37 / /sys/fs/cgroup/systemd rw,relatime - cgroup cgroup rw,xattr,name=systemd
+41 31 0:38 / /sys/fs/cgroup/uni\\040fied rw,relatime - cgroup2 cgroup2 rw
+42 31 0:29 / /mnt/again rw,relatime - cgroup cgroup rw,cpu,cpuacct
+";
+    const OWN: &str = "9:name=systemd:/user.slice\n1:cpu,cpuacct:/a/b:c\n0::/user.slice\n";
+
+    #[test]
+    fn hybrid_hosts_are_understood() {
+        let host = Host::assemble(&mounts(HYBRID), &own_cgroups(OWN), true, 0).unwrap();
+        assert_eq!(host.layout, Layout::Hybrid);
+        assert_eq!(host.v1.len(), 2);
+        assert_eq!(host.v1[0].controllers, ["cpu", "cpuacct"]);
+        assert_eq!(host.v1[0].own, "/a/b:c");
+        assert_eq!(host.v1[1].controllers, ["name=systemd"]);
+        assert_eq!(
+            host.v2.unwrap().mount_point,
+            PathBuf::from("/sys/fs/cgroup/uni fied")
+        );
+    }
+
+    #[test]
+    fn nonsense_is_passed_over() {
+        for text in [
+            "",
+            " - cgroup",
+            "1 2 3 4 5 - cgroup",
+            "x - cgroup2 a",
+            "\\\\ - cgroup\\x  a b",
+        ] {
+            let _ = mounts(text);
+            let _ = own_cgroups(text);
+        }
+        assert!(Host::assemble(&[], &[], false, 0).is_err());
+    }
+
+    #[test]
+    fn own_path_is_relative_to_the_mount() {
+        let mut hierarchy = Host::assemble(&mounts(HYBRID), &own_cgroups(OWN), true, 0)
+            .unwrap()
+            .v1[0]
+            .clone();
+        assert_eq!(hierarchy.own_relative(), "a/b:c");
+        hierarchy.root = "/a".into();
+        assert_eq!(hierarchy.own_relative(), "b:c");
+        hierarchy.root = "/a/b:c".into();
+        assert_eq!(hierarchy.own_relative(), "");
+        hierarchy.root = "/aa".into();
+        assert_eq!(hierarchy.own_relative(), "a/b:c");
+    }
+}
