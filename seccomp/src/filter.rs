@@ -1,0 +1,69 @@
+//! The compiled filter.
+
+#![forbid(unsafe_code)]
+
+use seccompiler::{BpfProgram, BpfProgramRef};
+
+use crate::check::{self, Violation};
+use crate::dump::Dump;
+use crate::error::Warning;
+
+/// A compiled filter: what [`install`](crate::install()) hands to the kernel.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    program: BpfProgram,
+    flags: u32,
+    notifies: bool,
+    warnings: Vec<Warning>,
+}
+
+impl Filter {
+    pub(crate) fn new(
+        program: BpfProgram,
+        flags: u32,
+        notifies: bool,
+        warnings: Vec<Warning>,
+    ) -> Self {
+        Self {
+            program,
+            flags,
+            notifies,
+            warnings,
+        }
+    }
+
+    /// The instructions.
+    #[must_use]
+    pub fn program(&self) -> BpfProgramRef<'_> {
+        &self.program
+    }
+
+    /// `SECCOMP_FILTER_FLAG_*` for seccomp(2).
+    #[must_use]
+    pub fn flags(&self) -> u32 {
+        self.flags
+    }
+
+    /// Whether some calls wait for an answer through the listener that installing returns.
+    #[must_use]
+    pub fn notifies(&self) -> bool {
+        self.notifies
+    }
+
+    /// What in the profile has no effect.
+    #[must_use]
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
+    /// Whether the kernel will take the program. It will: this is for tests.
+    pub fn check(&self) -> Result<(), Violation> {
+        check::check(&self.program)
+    }
+
+    /// The program as text, one instruction a line.
+    #[must_use]
+    pub fn dump(&self) -> Dump<'_> {
+        Dump::new(&self.program)
+    }
+}
