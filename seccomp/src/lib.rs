@@ -5,7 +5,7 @@
 //! happens to a system call and which rule says so, [`sim`] runs a program without installing it,
 //! [`check`](check()) applies the kernel's rules for programs and [`Dump`] prints them.
 //!
-//! ```
+//! ```no_run
 //! use oci_spec::runtime::LinuxSeccomp;
 //! use seccomp::{Options, compile};
 //!
