@@ -18,6 +18,8 @@ pub struct Member {
     /// The controllers of a version 1 hierarchy; empty on version 2.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub controllers: Vec<String>,
+    /// Where the hierarchy is mounted.
+    pub mount_point: PathBuf,
     /// The absolute path of the directory.
     pub path: PathBuf,
     /// Whether the hierarchy is of version 2.
@@ -28,6 +30,7 @@ impl Member {
     pub(crate) fn of(group: &Group) -> Member {
         Member {
             controllers: group.controllers.clone(),
+            mount_point: group.mount_point.clone(),
             path: group.path(),
             unified: group.unified,
         }

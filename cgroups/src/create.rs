@@ -109,7 +109,7 @@ impl Plan {
         }
         let main = group.unified && self.layout == Layout::V2;
         if main {
-            subtree::enable(group)?;
+            subtree::enable(&group.mount_point, &path, &group.writes)?;
         }
         let rules = self.devices.as_ref().filter(|_| group.has("devices"));
         if group.writes.is_empty() && rules.is_none() && !main {

@@ -1,6 +1,8 @@
 //! What a cgroup needs from the ones above it: enabled controllers (version 2),
 //! CPUs and memory nodes (version 1).
 
+use std::path::Path;
+
 use nix::errno::Errno;
 
 use crate::dir::Dir;
@@ -13,31 +15,26 @@ use crate::plan::Group;
 /// every container. (A systemd unit gets the same by its accounting properties.)
 const ACCOUNTING: [&str; 4] = ["cpu", "io", "memory", "pids"];
 
-/// Enables controllers in the cgroups above `group`, from the top, where they are
+/// Enables controllers in the cgroups above `path`, from the top, where they are
 /// wanted and not enabled yet. The usual case is one read.
 ///
 /// # Errors
 /// [`Error::NoController`] when a limit needs one that cannot be enabled.
-pub(crate) fn enable(group: &Group) -> Result<(), Error> {
-    let required = || {
-        group
-            .writes
-            .iter()
-            .filter(|write| write.controller != "cgroup")
-    };
+pub(crate) fn enable(mount_point: &Path, path: &Path, writes: &[Write]) -> Result<(), Error> {
+    let required = || writes.iter().filter(|write| write.controller != "cgroup");
     let mut wanted: Vec<&str> = ACCOUNTING.to_vec();
     for write in required() {
         if !wanted.contains(&&*write.controller) {
             wanted.push(&write.controller);
         }
     }
-    let leaf = Dir::open(&group.path())?;
+    let leaf = Dir::open(path)?;
     if missing(&leaf, &wanted)?.is_empty() {
         return Ok(());
     }
-    let mut current = group.mount_point.clone();
+    let mut current = mount_point.to_owned();
     let mut reason = "this kernel, or the cgroup above, does not have it";
-    for part in group.relative.split('/') {
+    for part in path.strip_prefix(mount_point).unwrap_or(Path::new("")) {
         let parent = Dir::open(&current)?;
         if let Some(why) = enable_in(&parent, &wanted)? {
             reason = why;

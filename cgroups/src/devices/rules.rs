@@ -346,8 +346,8 @@ impl AccessList {
     /// cgroup with the list `present` into one with this list, the file first.
     ///
     /// A list that allows by default cannot be read back, so it is started anew;
-    /// otherwise only what differs is written: a process that uses a device
-    /// while the list is changed never finds it forbidden for a moment.
+    /// otherwise only what differs is written, what is gained first: a process that
+    /// uses a device while the list is changed never finds it forbidden for a moment.
     pub fn v1_writes(&self, present: Option<&AccessList>) -> Vec<(&'static str, String)> {
         const FILES: [&str; 2] = ["devices.deny", "devices.allow"];
         let file = |allow: bool| if allow { FILES[1] } else { FILES[0] };
@@ -362,16 +362,16 @@ impl AccessList {
                 &empty
             }
         };
-        for (devices, access) in before {
-            let dropped = access.without(self.exceptions.get(devices).copied().unwrap_or_default());
-            if !dropped.is_empty() {
-                writes.push((file(self.allow_by_default), format!("{devices} {dropped}")));
-            }
-        }
         for (devices, access) in &self.exceptions {
             let gained = access.without(before.get(devices).copied().unwrap_or_default());
             if !gained.is_empty() {
                 writes.push((file(!self.allow_by_default), format!("{devices} {gained}")));
+            }
+        }
+        for (devices, access) in before {
+            let dropped = access.without(self.exceptions.get(devices).copied().unwrap_or_default());
+            if !dropped.is_empty() {
+                writes.push((file(self.allow_by_default), format!("{devices} {dropped}")));
             }
         }
         writes
