@@ -14,6 +14,7 @@ use crate::host::{Hierarchy, Host, Layout};
 use crate::limits::{self, Present, Write};
 use crate::path;
 use crate::systemd::Unit;
+use crate::systemd::properties::{self, Property};
 
 /// Who makes and keeps the cgroup.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,7 +79,7 @@ impl Group {
 }
 
 /// Where a cgroup will be, and what will be written, in order.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     pub(crate) manager: ManagerKind,
     pub(crate) layout: Layout,
@@ -90,7 +91,8 @@ pub struct Plan {
     /// Without a path of the configuration's own, a rootless container may do
     /// without a cgroup.
     pub(crate) optional: bool,
-    pub(crate) resources: Option<LinuxResources>,
+    /// The properties that annotations ask systemd for.
+    pub(crate) annotated: Vec<Property>,
 }
 
 /// Decides.
@@ -111,7 +113,7 @@ pub fn plan(host: &Host, request: &Request<'_>) -> Result<Plan, Error> {
         owner_uid: request.owner_uid,
         rootless: request.rootless,
         optional: request.rootless && request.cgroups_path.is_none(),
-        resources: resources.cloned(),
+        annotated: Vec::new(),
     };
     let writes = match (resources, host.layout) {
         (None, _) => Vec::new(),
@@ -131,6 +133,9 @@ pub fn plan(host: &Host, request: &Request<'_>) -> Result<Plan, Error> {
             let unit = Unit::plan(host, request)?;
             plan.groups = systemd(host, &unit)?;
             plan.unit = Some(unit);
+            if let Some(annotations) = request.annotations {
+                plan.annotated = properties::annotations(annotations)?;
+            }
         }
     }
     distribute(&mut plan, writes)?;

@@ -27,12 +27,13 @@ impl Cgroup {
     /// [`Error::Busy`] when processes stay. What could be removed is removed all the same.
     pub fn remove(&self) -> Result<(), Error> {
         let deadline = Deadline::after(LIMIT);
+        let stopped = self.stop_unit();
         let mut first = Ok(());
         for member in &self.record.members {
             let removed = remove_member(member, deadline);
             first = first.and(removed);
         }
-        first
+        first.and(stopped)
     }
 }
 

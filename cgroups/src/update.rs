@@ -41,6 +41,7 @@ impl Cgroup {
         if let Some(memory) = resources.memory() {
             self.make_room(resources, memory)?;
         }
+        self.update_unit(resources, &writes)?;
         self.write_members(&writes)?;
         match devices {
             Some((rules, list)) => self.update_devices(rules, &list),

@@ -23,8 +23,8 @@ impl Unit {
     /// Decides the unit's name and place from `slice:prefix:name`.
     ///
     /// Without a slice it is `system.slice`, or `user.slice` for an ordinary user;
-    /// without a path at all the scope is named after the container. A name that
-    /// ends in `.slice` is a slice of its own instead of a scope.
+    /// without a path at all the scope is named after the container. A slice cannot
+    /// hold processes, so a name that ends in `.slice` is refused.
     pub(crate) fn plan(host: &Host, request: &Request<'_>) -> Result<Unit, Error> {
         if !host.systemd {
             return Err(SystemdError::NotBooted.into());
@@ -60,18 +60,19 @@ impl Unit {
             "" => "system.slice",
             slice => slice,
         };
-        let name = match (prefix, name) {
-            (_, name) if name.ends_with(".slice") => name.to_owned(),
-            ("", name) => format!("{name}.scope"),
-            (prefix, name) => format!("{prefix}-{name}.scope"),
+        if name.is_empty() || name.ends_with(".slice") {
+            return Err(Error::invalid(
+                FIELD,
+                text,
+                "must end in a name that is not a slice's",
+            ));
+        }
+        let name = match prefix {
+            "" => format!("{name}.scope"),
+            prefix => format!("{prefix}-{name}.scope"),
         };
         check(&name)?;
-        let expanded = expand_slice(slice)?;
-        // A slice's place in the tree is in its own name.
-        let below = match name.ends_with(".slice") {
-            true => expand_slice(&name)?,
-            false => path::join(&expanded, &name),
-        };
+        let below = path::join(&expand_slice(slice)?, &name);
         let relative = match user {
             true => path::join(&user_manager(host), &below),
             false => below,
@@ -103,11 +104,6 @@ impl Unit {
     pub fn is_user(&self) -> bool {
         self.user
     }
-
-    /// Whether it is a slice.
-    pub fn is_slice(&self) -> bool {
-        self.name.ends_with(".slice")
-    }
 }
 
 /// Checks a unit name: the characters of systemd.unit(5), and its length.
@@ -125,7 +121,7 @@ fn check(name: &str) -> Result<(), Error> {
 ///
 /// # Errors
 /// [`Error::Invalid`] when it is not the name of a slice.
-pub(crate) fn expand_slice(slice: &str) -> Result<String, Error> {
+pub fn expand_slice(slice: &str) -> Result<String, Error> {
     let bad = || {
         Error::invalid(
             FIELD,
@@ -229,12 +225,6 @@ mod tests {
                 "a.slice/a-b.slice/p-n.scope",
             ),
             (Some("-.slice::n"), "n.scope", "-.slice", "n.scope"),
-            (
-                Some("a.slice::b-c.slice"),
-                "b-c.slice",
-                "a.slice",
-                "b.slice/b-c.slice",
-            ),
         ] {
             let unit = unit(path, false, "/").unwrap();
             assert_eq!(
@@ -275,6 +265,8 @@ mod tests {
             ".slice:p:n",
             "system.slice:p:../../x",
             "system.slice:p:a b",
+            "a.slice:p:b.slice",
+            "a.slice:p:",
             "a:p:n",
         ] {
             assert!(unit(Some(path), false, "/").is_err(), "{path}");
