@@ -1,3 +1,7 @@
-//! The `oxrun` command.
+//! `oxrun`: a low-level OCI container runtime with runc's command line.
 
-fn main() {}
+#![forbid(unsafe_code)]
+
+fn main() -> std::process::ExitCode {
+    oxrun::main()
+}

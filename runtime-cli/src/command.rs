@@ -1,0 +1,131 @@
+//! Commands: one short file each.
+
+#![forbid(unsafe_code)]
+
+mod create;
+mod delete;
+mod exec;
+mod kill;
+mod list;
+mod pause;
+mod ps;
+mod run;
+mod start;
+mod state;
+mod update;
+
+use std::path::Path;
+
+use libcontainer::Container;
+use serde::de::DeserializeOwned;
+
+use crate::args::{Command, Matches, Verb};
+use crate::failure::Failure;
+use crate::log::Log;
+use crate::output::Status;
+use crate::settings::Settings;
+
+/// What every command gets.
+pub(crate) struct Context<'a> {
+    /// Its options and operands.
+    pub(crate) matches: &'a Matches,
+    /// The global options.
+    pub(crate) settings: &'a Settings,
+    /// Where to log.
+    pub(crate) log: &'a Log,
+}
+
+impl Context<'_> {
+    /// The container that the first operand names.
+    fn container(&self) -> Result<Container, Failure> {
+        Ok(Container::load(&self.settings.root, &self.id())?)
+    }
+
+    /// The first operand.
+    fn id(&self) -> String {
+        let operand = self.matches.operand(0);
+        operand.unwrap_or_default().into_owned()
+    }
+}
+
+/// Performs a command.
+pub(crate) fn perform(
+    command: &Command,
+    matches: &Matches,
+    settings: &Settings,
+    log: &Log,
+) -> Result<Status, Failure> {
+    let context = Context {
+        matches,
+        settings,
+        log,
+    };
+    match command.verb {
+        Verb::Create => create::create(&context),
+        Verb::Start => start::start(&context),
+        Verb::Run => run::run(&context),
+        Verb::State => state::state(&context),
+        Verb::Kill => kill::kill(&context),
+        Verb::Delete => delete::delete(&context),
+        Verb::Exec => exec::exec(&context),
+        Verb::List => list::list(&context),
+        Verb::Ps => ps::ps(&context),
+        Verb::Pause => pause::pause(&context),
+        Verb::Resume => pause::resume(&context),
+        Verb::Update => update::update(&context),
+    }
+}
+
+/// Refuses combinations of options that would lose the terminal. The texts are runc's.
+fn check_terminal(terminal: bool, detach: bool, socket: bool) -> Result<(), Failure> {
+    if detach && terminal && !socket {
+        return Err(Failure::Refused(
+            "cannot allocate tty if oxrun will detach without setting console socket",
+        ));
+    }
+    if socket && !(detach && terminal) {
+        return Err(Failure::Refused(
+            "cannot use console socket if oxrun will not detach or allocate tty",
+        ));
+    }
+    Ok(())
+}
+
+/// Reads a JSON file, or standard input if the path is `-`.
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Failure> {
+    let file = |source| Failure::File {
+        path: path.to_owned(),
+        source,
+    };
+    let text = if path.as_os_str() == "-" {
+        std::io::read_to_string(std::io::stdin()).map_err(file)?
+    } else {
+        std::fs::read_to_string(path).map_err(file)?
+    };
+    serde_json::from_str(&text).map_err(|source| Failure::Json {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terminals_are_not_lost() {
+        for (terminal, detach, socket, right) in [
+            (false, false, false, true),
+            (false, false, true, false),
+            (false, true, false, true),
+            (false, true, true, false),
+            (true, false, false, true),
+            (true, false, true, false),
+            (true, true, false, false),
+            (true, true, true, true),
+        ] {
+            let checked = check_terminal(terminal, detach, socket);
+            assert_eq!(checked.is_ok(), right, "{terminal} {detach} {socket}");
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! `delete`: removes what is left of a container.
+
+#![forbid(unsafe_code)]
+
+use libcontainer::{Container, ErrorKind};
+
+use super::Context;
+use crate::args::flags;
+use crate::failure::Failure;
+use crate::log::Log;
+use crate::output::Status;
+
+pub(super) fn delete(context: &Context<'_>) -> Result<Status, Failure> {
+    let force = context.matches.is_set(&flags::FORCE);
+    match context.container() {
+        // Engines clean up with --force without knowing how far creation came.
+        Err(Failure::Container(error)) if force && error.kind() == ErrorKind::NotFound => {
+            Ok(Status::Success)
+        }
+        container => {
+            remove(container?, force, context.log)?;
+            Ok(Status::Success)
+        }
+    }
+}
+
+/// Deletes a container. A poststop hook that failed is only a warning (runtime.md, "Lifecycle").
+pub(super) fn remove(container: Container, force: bool, log: &Log) -> Result<(), Failure> {
+    for warning in container.delete(force)? {
+        log.warning(&warning.to_string());
+    }
+    Ok(())
+}

@@ -1,0 +1,78 @@
+//! `exec`: a further process in a container.
+
+#![forbid(unsafe_code)]
+
+use std::path::Path;
+
+use libcontainer::container::ExecChanges;
+use libcontainer::{Exec, ExecProcess, Terminal};
+use oci_spec::runtime::Process as ProcessSpec;
+
+use super::{Context, check_terminal, read_json};
+use crate::args::flags;
+use crate::failure::Failure;
+use crate::output::Status;
+
+pub(super) fn exec(context: &Context<'_>) -> Result<Status, Failure> {
+    perform(context).map_err(|source| Failure::Exec(Box::new(source)))
+}
+
+fn perform(context: &Context<'_>) -> Result<Status, Failure> {
+    let matches = context.matches;
+    let container = context.container()?;
+    let process = wanted(context)?;
+    let terminal = match &process {
+        ExecProcess::Spec(spec) => spec.terminal().unwrap_or(false),
+        ExecProcess::Like(changes) => changes.terminal,
+    };
+    let detach = matches.is_set(&flags::DETACH);
+    let socket = matches.path(&flags::CONSOLE_SOCKET);
+    check_terminal(terminal, detach, socket.is_some())?;
+
+    let mut request = Exec::new(process)
+        .preserve_fds(matches.count(&flags::PRESERVE_FDS)?.unwrap_or(0))
+        .cgroups(matches.texts(&flags::CGROUP))
+        .ignore_paused(matches.is_set(&flags::IGNORE_PAUSED));
+    if let Some(path) = socket {
+        request = request.terminal(Terminal::Socket(path));
+    }
+    if let Some(path) = matches.path(&flags::PID_FILE) {
+        request = request.pid_file(path);
+    }
+    if let Some(path) = matches.path(&flags::PIDFD_SOCKET) {
+        request = request.pidfd_socket(path);
+    }
+    let process = container.exec(request)?;
+    if detach {
+        return Ok(Status::Success);
+    }
+    Ok(process.wait()?.into())
+}
+
+/// The process: all of it from a file, or the container's own with the changes of the flags.
+fn wanted(context: &Context<'_>) -> Result<ExecProcess, Failure> {
+    let matches = context.matches;
+    if let Some(path) = matches.path(&flags::PROCESS) {
+        let spec: ProcessSpec = read_json(Path::new(&path))?;
+        return Ok(ExecProcess::Spec(Box::new(spec)));
+    }
+    let args: Vec<String> = (1..matches.operands().len())
+        .filter_map(|index| matches.operand(index))
+        .map(|operand| operand.into_owned())
+        .collect();
+    if args.is_empty() {
+        return Err(Failure::Refused("process args cannot be empty"));
+    }
+    Ok(ExecProcess::Like(Box::new(ExecChanges {
+        args,
+        cwd: matches.path(&flags::CWD),
+        env: matches.texts(&flags::ENV),
+        terminal: matches.is_set(&flags::TTY),
+        user: matches.user(&flags::USER)?,
+        additional_gids: matches.ids(&flags::ADDITIONAL_GIDS)?,
+        capabilities: matches.texts(&flags::CAP),
+        no_new_privileges: matches.is_set(&flags::NO_NEW_PRIVS),
+        apparmor: matches.text(&flags::APPARMOR),
+        process_label: matches.text(&flags::PROCESS_LABEL),
+    })))
+}

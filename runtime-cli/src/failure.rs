@@ -1,0 +1,71 @@
+//! What can go wrong in a command.
+
+#![forbid(unsafe_code)]
+
+use std::path::PathBuf;
+
+use crate::args::UsageError;
+use crate::output::Status;
+
+/// A failed command. `Display` is the one line that the user gets.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The command line is wrong.
+    #[error(transparent)]
+    Usage(#[from] UsageError),
+    /// The library refused.
+    #[error(transparent)]
+    Container(#[from] libcontainer::Error),
+    /// A file could not be used.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file does not hold what it should.
+    #[error("{}: {source}", path.display())]
+    Json {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// The caller asked for options that contradict each other or the configuration.
+    #[error("{0}")]
+    Refused(&'static str),
+    /// Another program that was needed failed.
+    #[error("{program}: {problem}")]
+    Program {
+        /// Its name.
+        program: &'static str,
+        /// What happened.
+        problem: String,
+    },
+    /// The output could not be written.
+    #[error("write to stdout: {0}")]
+    Output(std::io::Error),
+    /// `create` or `run` failed. Callers know runc's form of this line.
+    #[error("oxrun {command} failed: {source}")]
+    Make {
+        /// The command.
+        command: &'static str,
+        /// Why.
+        source: Box<Failure>,
+    },
+    /// `exec` failed before its program ran.
+    #[error("exec failed: {0}")]
+    Exec(Box<Failure>),
+}
+
+impl Failure {
+    /// The exit status of the program.
+    pub(crate) fn status(&self) -> Status {
+        match self {
+            Self::Usage(UsageError::UnknownCommand { .. }) => Status::UnknownCommand,
+            Self::Exec(_) => Status::ExecFailure,
+            _ => Status::Failure,
+        }
+    }
+}

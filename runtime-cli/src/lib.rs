@@ -1,0 +1,65 @@
+//! runc's command line on top of libcontainer's public API.
+//!
+//! [`args`] turns arguments into an [`args::Invocation`], with one table of commands and flags from
+//! which help and completions come too; `command` has one file for each command; `output` is the only
+//! place that prints, `log` the only one that logs. This is a library only so that the fuzz target
+//! and the tests can reach the parser: it is no interface for other programs.
+
+pub mod args;
+mod command;
+mod failure;
+mod log;
+mod output;
+mod settings;
+mod signal;
+mod time;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use args::Request;
+use failure::Failure;
+use log::Log;
+use output::Status;
+use settings::Settings;
+
+/// Runs the command that the program's arguments ask for.
+pub fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    run(&arguments).into()
+}
+
+fn run(arguments: &[OsString]) -> Status {
+    let invocation = args::parse(arguments);
+    let log = match Log::open(&invocation.global) {
+        Ok(log) => log,
+        Err(failure) => return report(&Log::stderr(), &failure),
+    };
+    let result = invocation
+        .request
+        .map_err(Failure::from)
+        .and_then(|request| perform(&invocation.global, request, &log));
+    match result {
+        Ok(status) => status,
+        Err(failure) => report(&log, &failure),
+    }
+}
+
+fn perform(global: &args::Matches, request: Request, log: &Log) -> Result<Status, Failure> {
+    match request {
+        Request::Version => output::text(&args::help::version()),
+        Request::Help(None) => output::text(&args::help::program()),
+        Request::Help(Some(command)) => output::text(&args::help::command(command)),
+        Request::Command(command, matches) => {
+            let settings = Settings::new(global)?;
+            log.debug(|| format!("{}: {settings:?}", command.name));
+            command::perform(command, &matches, &settings, log)
+        }
+    }
+}
+
+/// The one place where an error is told: in the log, and as the last line on stderr.
+fn report(log: &Log, failure: &Failure) -> Status {
+    log.fatal(&failure.to_string());
+    failure.status()
+}
