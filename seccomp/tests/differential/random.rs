@@ -62,7 +62,6 @@ pub(crate) enum Conflicts {
     Any,
     /// All rules with conditions for one call have the same action. libseccomp refuses some
     /// conflicting rules and settles others by the order of its tree.
-    #[allow(dead_code)]
     None,
 }
 
