@@ -124,6 +124,21 @@ fn set<T: Default + PartialEq>(value: Option<T>) -> Option<T> {
     value.filter(|value| *value != T::default())
 }
 
+/// Checks a size in bytes, where -1 stands for "no limit".
+fn bytes(field: &str, value: Option<i64>) -> Result<Option<i64>, Error> {
+    match set(value) {
+        Some(..-1) => {
+            let text = value.unwrap_or_default().to_string();
+            Err(Error::invalid(
+                field,
+                text,
+                "must be a number of bytes, or -1 for no limit",
+            ))
+        }
+        value => Ok(value),
+    }
+}
+
 /// Checks a huge page size such as `2MB`.
 fn page_size<'a>(field: &str, size: &'a str) -> Result<&'a str, Error> {
     path::component(field, size)?;

@@ -3,7 +3,7 @@
 use oci_spec::runtime::{LinuxBlockIo, LinuxCpu, LinuxMemory, LinuxResources, LinuxThrottleDevice};
 
 use super::{
-    Present, Refused, Write, Writes, cpuset, device, hugetlb, idle, pids, rdma, set, word,
+    Present, Refused, Write, Writes, bytes, cpuset, device, hugetlb, idle, pids, rdma, set, word,
 };
 use crate::error::Error;
 
@@ -59,7 +59,7 @@ fn memory(memory: &LinuxMemory, present: &Present, writes: &mut Writes) -> Resul
             Refused::SkipIfAbsent,
         );
     }
-    let (limit, swap) = (set(memory.limit()), set(memory.swap()));
+    let (limit, swap) = (bytes(LIMIT, memory.limit())?, bytes(SWAP, memory.swap())?);
     if let (Some(limit @ 1..), Some(swap @ 1..)) = (limit, swap)
         && swap < limit
     {

@@ -3,7 +3,9 @@
 use oci_spec::runtime::{LinuxBlockIo, LinuxCpu, LinuxMemory, LinuxResources};
 
 use super::convert::{block_weight_to_io_weight, shares_to_weight, swap_alone};
-use super::{Present, Refused, Write, Writes, cpuset, device, hugetlb, idle, pids, rdma, set};
+use super::{
+    Present, Refused, Write, Writes, bytes, cpuset, device, hugetlb, idle, pids, rdma, set,
+};
 use crate::error::Error;
 use crate::path;
 
@@ -27,7 +29,7 @@ pub(super) fn writes(resources: &LinuxResources, present: &Present) -> Result<Ve
 }
 
 /// -1 was version 1's way to say "no limit".
-fn bytes(value: i64) -> String {
+fn or_max(value: i64) -> String {
     if value < 0 {
         "max".to_owned()
     } else {
@@ -38,8 +40,8 @@ fn bytes(value: i64) -> String {
 fn memory(memory: &LinuxMemory, present: &Present, writes: &mut Writes) -> Result<(), Error> {
     const LIMIT: &str = "linux.resources.memory.limit";
     const SWAP: &str = "linux.resources.memory.swap";
-    let limit = set(memory.limit());
-    let swap = match set(memory.swap()) {
+    let limit = bytes(LIMIT, memory.limit())?;
+    let swap = match bytes(SWAP, memory.swap())? {
         Some(swap) => {
             let holds = match (limit, present) {
                 (None, Present::Used { memory_max, .. }) => *memory_max,
@@ -58,17 +60,17 @@ fn memory(memory: &LinuxMemory, present: &Present, writes: &mut Writes) -> Resul
         } else {
             Refused::Fail
         };
-        writes.push("memory", "memory.swap.max", bytes(swap), field, refused);
+        writes.push("memory", "memory.swap.max", or_max(swap), field, refused);
     }
     if let Some(limit) = limit {
-        writes.push("memory", "memory.max", bytes(limit), LIMIT, Refused::Fail);
+        writes.push("memory", "memory.max", or_max(limit), LIMIT, Refused::Fail);
     }
     if let Some(reservation) = set(memory.reservation()) {
         let field = "linux.resources.memory.reservation";
         writes.push(
             "memory",
             "memory.low",
-            bytes(reservation),
+            or_max(reservation),
             field,
             Refused::Fail,
         );
@@ -96,7 +98,7 @@ fn cpu(cpu: &LinuxCpu, present: &Present, writes: &mut Writes) -> Result<(), Err
             Refused::Fail,
         );
     }
-    let quota = set(cpu.quota()).map(bytes);
+    let quota = set(cpu.quota()).map(or_max);
     let max = match (quota, set(cpu.period()), present) {
         (None, None, _) => None,
         // The kernel keeps the period when only the quota is written.
