@@ -223,7 +223,7 @@ fn compare_with_libseccomp(
         .sum();
     let optimize = names > 32;
     let theirs = match oracle.compile(profile, archs, optimize, 1) {
-        Answer::Program(theirs) => in_our_order(theirs, native),
+        Answer::Program(theirs, _) => in_our_order(theirs, native),
         Answer::Refused => return None,
     };
     let mut options = Options::default();

@@ -6,6 +6,7 @@
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
 use std::{env, fs};
 
 use oci_spec::runtime::{Arch, LinuxSeccomp, LinuxSeccompAction, LinuxSyscall};
@@ -14,7 +15,11 @@ use seccompiler::{BpfProgram, sock_filter};
 /// What libseccomp makes of a profile.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    Program(BpfProgram),
+    /// And how long the fastest run took.
+    Program(
+        BpfProgram,
+        #[allow(dead_code, reason = "only the benchmark reads it")] Duration,
+    ),
     /// It takes no such rules: it calls some of them contradictory.
     Refused,
 }
@@ -96,11 +101,12 @@ impl Oracle {
         self.input.write_all(request.as_bytes()).unwrap();
         let answer = self.line();
         let fields: Vec<&str> = answer.split(' ').collect();
-        let ["ok", length, _] = fields[..] else {
+        let ["ok", length, nanoseconds] = fields[..] else {
             return Answer::Refused;
         };
+        let took = Duration::from_nanos(nanoseconds.parse().unwrap());
         let length: usize = length.parse().unwrap();
-        Answer::Program((0..length).map(|_| self.instruction()).collect())
+        Answer::Program((0..length).map(|_| self.instruction()).collect(), took)
     }
 
     fn instruction(&mut self) -> sock_filter {
