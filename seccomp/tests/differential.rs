@@ -11,13 +11,20 @@ mod probes;
 #[path = "differential/random.rs"]
 mod random;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::io::{self, Write};
 
-use oci_spec::runtime::{Arch, LinuxSeccomp, LinuxSeccompOperator};
+use oci_spec::runtime::{
+    Arch, LinuxSeccomp, LinuxSeccompAction, LinuxSeccompArg, LinuxSeccompOperator,
+};
 use oracle::{Answer, Oracle};
 use random::{Conflicts, Random};
 use seccomp::{Explainer, Options, compile, known_names, sim, syscall_number};
+use seccompiler::{
+    SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    TargetArch,
+};
 
 const PROFILES: [(&str, &str); 3] = [
     ("docker", include_str!("profiles/docker.json")),
@@ -317,4 +324,85 @@ fn random_profiles_do_what_libseccomp_does() {
     let note = format!("\n{same} profiles alike, {wrong} wrong in libseccomp, {refused} refused\n");
     io::stderr().write_all(note.as_bytes()).unwrap();
     assert!(same > 9 * (wrong + refused));
+}
+
+/// seccompiler knows one architecture and one action besides the default; there it must agree.
+#[test]
+fn random_profiles_do_what_seccompiler_does() {
+    let arch = Arch::ScmpArchX86_64;
+    for seed in seeds(200) {
+        let mut random = Random::new(seed);
+        let value = random::profile(&mut random, &known_names()[..200], &[], Conflicts::Any);
+        let mut profile: LinuxSeccomp = serde_json::from_value(value).unwrap();
+        profile.set_default_action(LinuxSeccompAction::ScmpActErrno);
+        profile.set_default_errno_ret(None);
+        let mut syscalls = profile.syscalls().clone().unwrap();
+        for syscall in &mut syscalls {
+            syscall.set_action(LinuxSeccompAction::ScmpActAllow);
+            syscall.set_errno_ret(None);
+        }
+        profile.set_syscalls(Some(syscalls));
+        let theirs = seccompiler_program(&profile);
+        let mut options = Options::default();
+        options.native = arch;
+        options.enosys_for_newer_calls = false;
+        let ours = compile(&profile, &options).unwrap();
+        // seccompiler does not tell x32's calls from others.
+        let calls = probes::calls(&profile, arch).into_iter();
+        for call in calls.filter(|call| call.number < 0x4000_0000) {
+            let data = probes::data(&call);
+            let expected = sim::run(&theirs, &data).unwrap().action;
+            let action = sim::run(ours.program(), &data).unwrap().action;
+            assert_eq!(action, expected, "seed {seed}: {call:x?}");
+        }
+    }
+}
+
+fn seccompiler_program(profile: &LinuxSeccomp) -> seccompiler::BpfProgram {
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
+    let mut unconditional = BTreeSet::new();
+    for syscall in profile.syscalls().iter().flatten() {
+        let args = syscall.args().as_deref().unwrap_or_default();
+        let indices: BTreeSet<_> = args.iter().map(|arg| arg.index()).collect();
+        let repeated = indices.len() < args.len();
+        let groups: Vec<_> = if repeated {
+            args.chunks(1).collect()
+        } else {
+            vec![args]
+        };
+        for name in syscall.names() {
+            let Some(number) = syscall_number(Arch::ScmpArchX86_64, name) else {
+                continue;
+            };
+            for group in &groups {
+                let conditions: Vec<_> = group.iter().map(seccompiler_condition).collect();
+                let of_call = rules.entry(i64::from(number)).or_default();
+                match SeccompRule::new(conditions) {
+                    Ok(rule) => of_call.push(rule),
+                    Err(_) => _ = unconditional.insert(i64::from(number)),
+                }
+            }
+        }
+    }
+    rules.extend(unconditional.into_iter().map(|number| (number, Vec::new())));
+    let (default, other) = (SeccompAction::Errno(1), SeccompAction::Allow);
+    let filter = SeccompFilter::new(rules, default, other, TargetArch::x86_64).unwrap();
+    filter.try_into().unwrap()
+}
+
+fn seccompiler_condition(arg: &LinuxSeccompArg) -> SeccompCondition {
+    let (op, value) = match arg.op() {
+        LinuxSeccompOperator::ScmpCmpNe => (SeccompCmpOp::Ne, arg.value()),
+        LinuxSeccompOperator::ScmpCmpLt => (SeccompCmpOp::Lt, arg.value()),
+        LinuxSeccompOperator::ScmpCmpLe => (SeccompCmpOp::Le, arg.value()),
+        LinuxSeccompOperator::ScmpCmpEq => (SeccompCmpOp::Eq, arg.value()),
+        LinuxSeccompOperator::ScmpCmpGe => (SeccompCmpOp::Ge, arg.value()),
+        LinuxSeccompOperator::ScmpCmpGt => (SeccompCmpOp::Gt, arg.value()),
+        LinuxSeccompOperator::ScmpCmpMaskedEq => (
+            SeccompCmpOp::MaskedEq(arg.value()),
+            arg.value_two().unwrap_or(0),
+        ),
+    };
+    let index = u8::try_from(arg.index()).unwrap();
+    SeccompCondition::new(index, SeccompCmpArgLen::Qword, op, value).unwrap()
 }
