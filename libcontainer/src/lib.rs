@@ -13,6 +13,8 @@ pub mod error;
 pub mod facts;
 pub mod plan;
 pub(crate) mod sync;
+#[allow(dead_code)] // launch and init use it
+pub(crate) mod sys;
 
 pub use container::{
     Container, Create, Exec, ExecProcess, Exit, ManagerKind, Process, State, Status, Terminal,

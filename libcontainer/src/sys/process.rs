@@ -1,0 +1,328 @@
+//! Processes: clone, namespaces, execve, waiting, prctl.
+
+use core::ffi::{CStr, c_int};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+
+use super::raw::{fd, own, ptr, ptr_mut, syscall};
+use super::{Call, Fault, Result, signal};
+use crate::plan::cstrings::CStringArray;
+
+/// The child of [`clone`].
+#[derive(Debug)]
+pub(crate) struct Cloned {
+    /// Its number in the caller's PID namespace.
+    pub pid: i32,
+    /// A descriptor of it.
+    pub pidfd: OwnedFd,
+    /// Whether it was born in the cgroup that was asked for. The kernel is older than 5.7 where not.
+    pub in_cgroup: bool,
+}
+
+/// The kernel's `struct clone_args` (clone3(2)).
+#[derive(Default)]
+#[repr(C, align(8))]
+struct CloneArgs {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+    set_tid: u64,
+    set_tid_size: u64,
+    cgroup: u64,
+}
+
+/// Length of `struct clone_args` before it had `set_tid` and `cgroup` (kernel 5.3).
+const CLONE_ARGS_OLD: usize = 64;
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
+/// Clones the calling thread with `CLONE_*` flags and `CLONE_PIDFD`; memory is copied, not shared.
+/// The child has every signal blocked, as the handlers that it inherits are the host program's.
+///
+/// `child` runs in the new process. It may do only what is safe in a signal handler: other threads'
+/// locks, the allocator's among them, may be held for ever. It ends with the exit code that `child`
+/// returns, or where that unwinds.
+pub(crate) fn clone(
+    flags: u64,
+    into_cgroup: Option<BorrowedFd<'_>>,
+    child: impl FnOnce() -> i32,
+) -> Result<Cloned> {
+    let mask = signal::block_all()?;
+    let cloned = clone_blocked(flags, into_cgroup);
+    if let Ok(None) = cloned {
+        let _bomb = ExitOnDrop;
+        exit(child());
+    }
+    signal::set_mask(mask)?;
+    cloned.and_then(|cloned| cloned.ok_or(Fault::new(Call::Clone, libc::ECHILD)))
+}
+
+/// `None` in the child.
+fn clone_blocked(flags: u64, into_cgroup: Option<BorrowedFd<'_>>) -> Result<Option<Cloned>> {
+    if let Some(cgroup) = into_cgroup {
+        match clone3(flags, Some(cgroup)) {
+            Err(fault) if matches!(fault.errno, libc::EINVAL | libc::E2BIG) => {}
+            Err(fault) if fault.is_missing() => return clone_legacy(flags),
+            other => return other,
+        }
+    }
+    match clone3(flags, None) {
+        Err(fault) if fault.is_missing() => clone_legacy(flags),
+        other => other,
+    }
+}
+
+fn clone3(flags: u64, into_cgroup: Option<BorrowedFd<'_>>) -> Result<Option<Cloned>> {
+    let mut pidfd: c_int = -1;
+    let mut args = CloneArgs {
+        flags: flags | libc::CLONE_PIDFD as u64,
+        pidfd: ptr_mut(&mut pidfd) as u64,
+        exit_signal: libc::SIGCHLD as u64,
+        ..CloneArgs::default()
+    };
+    let mut length = CLONE_ARGS_OLD;
+    if let Some(cgroup) = into_cgroup {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = cgroup.as_raw_fd() as u64;
+        length = size_of::<CloneArgs>();
+    }
+    // SAFETY: `args` is what clone3 takes and `pidfd` outlives the call. Without CLONE_VM the child
+    // goes on with a copy of this stack, in which it is the only thread.
+    let pid = unsafe { syscall(Call::Clone, libc::SYS_clone3, [ptr(&args), length]) }?;
+    Ok(cloned(pid, pidfd, into_cgroup.is_some()))
+}
+
+/// clone(2) for kernels before 5.3 and where a filter answers ENOSYS for clone3. It has no bit for
+/// `CLONE_NEWTIME` and none for the cgroup.
+fn clone_legacy(flags: u64) -> Result<Option<Cloned>> {
+    if flags & 0xff != 0 {
+        return Err(Fault::new(Call::Clone, libc::EINVAL));
+    }
+    let mut pidfd: c_int = -1;
+    let flags = (flags | libc::CLONE_PIDFD as u64 | libc::SIGCHLD as u64) as usize;
+    #[cfg(not(target_arch = "s390x"))]
+    let args = [flags, 0, ptr_mut(&mut pidfd), 0, 0];
+    #[cfg(target_arch = "s390x")]
+    let args = [0, flags, ptr_mut(&mut pidfd), 0, 0];
+    // SAFETY: as for clone3; a stack of 0 means a copy of this one.
+    let pid = unsafe { syscall(Call::Clone, libc::SYS_clone, args) }?;
+    Ok(cloned(pid, pidfd, false))
+}
+
+fn cloned(pid: usize, pidfd: c_int, in_cgroup: bool) -> Option<Cloned> {
+    (pid != 0).then(|| Cloned {
+        pid: pid as i32,
+        // SAFETY: the kernel made it for the parent.
+        pidfd: unsafe { own(pidfd as usize) },
+        in_cgroup,
+    })
+}
+
+/// A brother of the calling process: the same parent (`CLONE_PARENT`). `None` in the new process,
+/// its number in the old one. The flags name no namespace.
+pub(crate) fn clone_brother() -> Result<Option<i32>> {
+    let flags = (libc::CLONE_PARENT | libc::SIGCHLD) as usize;
+    #[cfg(not(target_arch = "s390x"))]
+    let args = [flags, 0, 0, 0, 0];
+    #[cfg(target_arch = "s390x")]
+    let args = [0, flags, 0, 0, 0];
+    // SAFETY: without CLONE_VM and with a stack of 0 both go on with their own copy of memory.
+    let pid = unsafe { syscall(Call::Clone, libc::SYS_clone, args) }?;
+    Ok((pid != 0).then_some(pid as i32))
+}
+
+/// Ends the process where `child` of [`clone`] unwinds into frames that belong to the parent.
+struct ExitOnDrop;
+
+impl Drop for ExitOnDrop {
+    fn drop(&mut self) {
+        exit(EXIT_PANICKED)
+    }
+}
+
+/// Exit code of a child that panicked.
+const EXIT_PANICKED: i32 = 101;
+
+/// exit_group(2): ends the process without running any handler.
+pub(crate) fn exit(code: i32) -> ! {
+    loop {
+        // SAFETY: takes a number and does not return.
+        let _ = unsafe { syscall(Call::Kill, libc::SYS_exit_group, [code as usize]) };
+    }
+}
+
+/// getppid(2); 0 where the parent is in another PID namespace.
+pub(crate) fn parent_id() -> i32 {
+    // SAFETY: takes nothing and cannot fail.
+    unsafe { syscall(Call::Kill, libc::SYS_getppid, []) }.unwrap_or(0) as i32
+}
+
+/// getpid(2), asked from the kernel: the C library's memory of it may be the parent's.
+pub(crate) fn id() -> i32 {
+    // SAFETY: takes nothing and cannot fail.
+    unsafe { syscall(Call::Kill, libc::SYS_getpid, []) }.unwrap_or(0) as i32
+}
+
+/// setsid(2).
+pub(crate) fn new_session() -> Result<()> {
+    // SAFETY: takes nothing.
+    unsafe { syscall(Call::Setsid, libc::SYS_setsid, []) }.map(drop)
+}
+
+/// unshare(2).
+pub(crate) fn unshare(flags: i32) -> Result<()> {
+    // SAFETY: takes a number; the C library's threads are not concerned as the caller has one.
+    unsafe { syscall(Call::Unshare, libc::SYS_unshare, [flags as usize]) }.map(drop)
+}
+
+/// setns(2) to a namespace file, or with several flags to the namespaces of a pidfd.
+pub(crate) fn set_namespace(namespace: BorrowedFd<'_>, flags: i32) -> Result<()> {
+    // SAFETY: takes numbers.
+    unsafe {
+        syscall(
+            Call::Setns,
+            libc::SYS_setns,
+            [fd(namespace), flags as usize],
+        )
+    }
+    .map(drop)
+}
+
+/// execve(2). Returns only where it failed.
+pub(crate) fn execute(path: &CStr, argv: &CStringArray, envp: &CStringArray) -> Fault {
+    let args = [
+        path.as_ptr().expose_provenance(),
+        argv.as_ptr().expose_provenance(),
+        envp.as_ptr().expose_provenance(),
+    ];
+    // SAFETY: `path` ends with a zero byte, the arrays with a null pointer, and their strings with a
+    // zero byte.
+    match unsafe { syscall(Call::Execve, libc::SYS_execve, args) } {
+        Err(fault) => fault,
+        Ok(_) => Fault::new(Call::Execve, 0),
+    }
+}
+
+/// Waits for a child and returns its status in the form of wait(2).
+pub(crate) fn wait(child: BorrowedFd<'_>) -> Result<i32> {
+    // SAFETY: zeros are a valid siginfo_t.
+    let mut info: libc::siginfo_t = unsafe { core::mem::zeroed() };
+    let args = [
+        libc::P_PIDFD as usize,
+        fd(child),
+        ptr_mut(&mut info),
+        libc::WEXITED as usize,
+        0,
+    ];
+    loop {
+        // SAFETY: the kernel writes a siginfo_t to `info` and nothing to the null rusage.
+        match unsafe { syscall(Call::Waitid, libc::SYS_waitid, args) } {
+            Err(fault) if fault.errno == libc::EINTR => {}
+            Err(fault) => return Err(fault),
+            Ok(_) => break,
+        }
+    }
+    // SAFETY: waitid succeeded, so the fields of SIGCHLD are there.
+    let status = unsafe { info.si_status() };
+    Ok(match info.si_code {
+        libc::CLD_EXITED => (status & 0xff) << 8,
+        libc::CLD_DUMPED => status | 0x80,
+        _ => status,
+    })
+}
+
+/// Kills a process by its pidfd.
+pub(crate) fn kill(process: BorrowedFd<'_>) -> Result<()> {
+    let args = [fd(process), libc::SIGKILL as usize, 0, 0];
+    // SAFETY: numbers, and no siginfo_t.
+    unsafe { syscall(Call::Kill, libc::SYS_pidfd_send_signal, args) }.map(drop)
+}
+
+fn prctl<const N: usize>(call: Call, option: c_int, args: [usize; N]) -> Result<usize> {
+    let arg = |at: usize| args.get(at).copied().unwrap_or(0);
+    // SAFETY: the options of this module take numbers only.
+    unsafe {
+        syscall(
+            call,
+            libc::SYS_prctl,
+            [option as usize, arg(0), arg(1), arg(2), arg(3)],
+        )
+    }
+}
+
+/// `PR_SET_PDEATHSIG`: this signal comes when the parent's thread ends; 0 for none.
+pub(crate) fn set_parent_death_signal(signal: i32) -> Result<()> {
+    prctl(
+        Call::PrctlParentDeath,
+        libc::PR_SET_PDEATHSIG,
+        [signal as usize],
+    )
+    .map(drop)
+}
+
+/// `PR_SET_DUMPABLE`: whether processes without privileges may look into this one.
+pub(crate) fn set_dumpable(dumpable: bool) -> Result<()> {
+    prctl(
+        Call::PrctlDumpable,
+        libc::PR_SET_DUMPABLE,
+        [dumpable.into()],
+    )
+    .map(drop)
+}
+
+/// `PR_SET_NO_NEW_PRIVS`.
+pub(crate) fn set_no_new_privileges() -> Result<()> {
+    prctl(Call::PrctlNoNewPrivileges, libc::PR_SET_NO_NEW_PRIVS, [1]).map(drop)
+}
+
+/// `PR_SET_KEEPCAPS`.
+pub(crate) fn set_keep_capabilities(keep: bool) -> Result<()> {
+    prctl(
+        Call::PrctlKeepCapabilities,
+        libc::PR_SET_KEEPCAPS,
+        [keep.into()],
+    )
+    .map(drop)
+}
+
+/// `PR_CAPBSET_READ`: whether the bounding set holds a capability; `None` where the kernel has no
+/// capability of that number.
+pub(crate) fn in_bounding_set(capability: u32) -> Option<bool> {
+    prctl(
+        Call::PrctlBounding,
+        libc::PR_CAPBSET_READ,
+        [capability as usize],
+    )
+    .ok()
+    .map(|held| held == 1)
+}
+
+/// `PR_CAPBSET_DROP`.
+pub(crate) fn drop_from_bounding_set(capability: u32) -> Result<()> {
+    prctl(
+        Call::PrctlBounding,
+        libc::PR_CAPBSET_DROP,
+        [capability as usize],
+    )
+    .map(drop)
+}
+
+/// `PR_CAP_AMBIENT_CLEAR_ALL`.
+pub(crate) fn clear_ambient_set() -> Result<()> {
+    let clear = libc::PR_CAP_AMBIENT_CLEAR_ALL as usize;
+    prctl(Call::PrctlAmbient, libc::PR_CAP_AMBIENT, [clear]).map(drop)
+}
+
+/// `PR_CAP_AMBIENT_RAISE`.
+pub(crate) fn raise_ambient(capability: u32) -> Result<()> {
+    let raise = libc::PR_CAP_AMBIENT_RAISE as usize;
+    prctl(
+        Call::PrctlAmbient,
+        libc::PR_CAP_AMBIENT,
+        [raise, capability as usize],
+    )
+    .map(drop)
+}

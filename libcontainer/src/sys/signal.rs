@@ -1,0 +1,51 @@
+//! Signal masks and actions.
+
+use super::raw::{ptr, ptr_mut, syscall};
+use super::{Call, Result};
+
+/// How many signals the kernel has (`_NSIG`).
+const SIGNALS: usize = 64;
+/// Length of the kernel's signal set.
+const SET_LENGTH: usize = SIGNALS / 8;
+
+/// The kernel's `struct sigaction` with default action, no flags and an empty mask. The order of its
+/// fields differs between machines, all of them zero is the same on each.
+#[repr(C, align(8))]
+struct DefaultAction([u8; 32]);
+
+/// Blocks every signal and returns the mask that was.
+pub(crate) fn block_all() -> Result<u64> {
+    exchange_mask(u64::MAX)
+}
+
+/// Sets the mask of blocked signals.
+pub(crate) fn set_mask(mask: u64) -> Result<()> {
+    exchange_mask(mask).map(drop)
+}
+
+fn exchange_mask(new: u64) -> Result<u64> {
+    let mut old = 0u64;
+    let args = [
+        libc::SIG_SETMASK as usize,
+        ptr(&new),
+        ptr_mut(&mut old),
+        SET_LENGTH,
+    ];
+    // SAFETY: both sets have the length that is given.
+    unsafe { syscall(Call::Sigprocmask, libc::SYS_rt_sigprocmask, args) }?;
+    Ok(old)
+}
+
+/// Gives every signal its default action and unblocks all.
+pub(crate) fn reset_all() -> Result<()> {
+    let default = DefaultAction([0; 32]);
+    for signal in 1..=SIGNALS {
+        if signal == libc::SIGKILL as usize || signal == libc::SIGSTOP as usize {
+            continue;
+        }
+        let args = [signal, ptr(&default), 0, SET_LENGTH];
+        // SAFETY: the action is as long as the kernel's largest, and no old one is wanted.
+        unsafe { syscall(Call::Sigaction, libc::SYS_rt_sigaction, args) }?;
+    }
+    set_mask(0)
+}

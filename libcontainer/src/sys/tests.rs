@@ -1,0 +1,93 @@
+//! Cloning, its fallbacks, and messages with descriptors, against the running kernel.
+
+use std::os::fd::{AsFd, AsRawFd};
+
+use super::testing::{in_child, refuse};
+use super::{descriptor, file, process, signal, socket};
+
+fn exit_code_of_a_child() -> i32 {
+    let cloned = process::clone(0, None, || 7).unwrap();
+    assert!(!cloned.in_cgroup);
+    process::wait(cloned.pidfd.as_fd()).unwrap()
+}
+
+#[test]
+fn a_child_ends_with_the_code_that_it_returns() {
+    assert_eq!(exit_code_of_a_child(), 7 << 8);
+}
+
+#[test]
+fn without_clone3_clone_makes_the_child() {
+    in_child(0, || {
+        refuse(&[libc::SYS_clone3], libc::ENOSYS);
+        exit_code_of_a_child() == 7 << 8
+    });
+}
+
+#[test]
+fn an_old_kernel_refuses_the_cgroup_and_the_caller_hears_of_it() {
+    // A plain file is no cgroup: the kernel answers EBADF, which is no reason to fall back.
+    let file = std::fs::File::open("/proc/self/status").unwrap();
+    let fault = process::clone(0, Some(file.as_fd()), || 0).unwrap_err();
+    assert_eq!(fault.errno, libc::EBADF);
+    in_child(0, || {
+        refuse(&[libc::SYS_clone3], libc::ENOSYS);
+        let file = std::fs::File::open("/proc/self/status").unwrap();
+        let cloned = process::clone(0, Some(file.as_fd()), || 0).unwrap();
+        !cloned.in_cgroup && process::wait(cloned.pidfd.as_fd()) == Ok(0)
+    });
+}
+
+#[test]
+fn a_child_has_all_signals_blocked_and_the_parent_its_own_mask() {
+    let before = signal::block_all().unwrap();
+    signal::set_mask(before).unwrap();
+    let cloned = process::clone(0, None, || {
+        // SIGKILL and SIGSTOP (9 and 19) cannot be blocked.
+        let unblockable = (1u64 << 8) | (1 << 18);
+        i32::from(signal::block_all() != Ok(u64::MAX & !unblockable))
+    })
+    .unwrap();
+    assert_eq!(process::wait(cloned.pidfd.as_fd()), Ok(0));
+    assert_eq!(signal::block_all(), Ok(before));
+    signal::set_mask(before).unwrap();
+}
+
+#[test]
+fn a_panic_does_not_return_into_the_parents_frames() {
+    let cloned = process::clone(0, None, || std::panic::resume_unwind(Box::new(()))).unwrap();
+    assert_eq!(process::wait(cloned.pidfd.as_fd()), Ok(101 << 8));
+}
+
+#[test]
+fn descriptors_travel_with_messages() {
+    let (ours, theirs) = nix::sys::socket::socketpair(
+        nix::sys::socket::AddressFamily::Unix,
+        nix::sys::socket::SockType::SeqPacket,
+        None,
+        nix::sys::socket::SockFlag::SOCK_CLOEXEC,
+    )
+    .unwrap();
+    let (reading, writing) = descriptor::pipe().unwrap();
+    socket::send(ours.as_fd(), b"take", Some(writing.as_fd())).unwrap();
+    socket::send(ours.as_fd(), b"nothing", None).unwrap();
+    drop(ours);
+
+    let mut bytes = [0; 16];
+    let mut taken = Vec::new();
+    let length = socket::receive(theirs.as_fd(), &mut bytes, |fd| taken.push(fd)).unwrap();
+    assert_eq!(&bytes[..length], b"take");
+    assert_eq!(taken.len(), 1);
+    file::write_all(taken[0].as_fd(), b"x").unwrap();
+    assert_eq!(file::read(reading.as_fd(), &mut bytes), Ok(1));
+    assert_ne!(taken[0].as_raw_fd(), writing.as_raw_fd());
+
+    let length = socket::receive(theirs.as_fd(), &mut bytes, |_| unreachable!()).unwrap();
+    assert_eq!(&bytes[..length], b"nothing");
+    assert_eq!(
+        socket::receive(theirs.as_fd(), &mut bytes, |_| unreachable!()),
+        Ok(0)
+    );
+    let gone = socket::send(theirs.as_fd(), b"late", None).unwrap_err();
+    assert_eq!(gone.errno, libc::EPIPE);
+}
