@@ -1,0 +1,200 @@
+//! The two processes around a case.
+//!
+//! The runner starts the *reaper*, which is process 1 of a new PID namespace
+//! when the runner is root: it makes the mount namespace, starts the *case* as
+//! its child, and reaps what containers leave, as process 1 of a machine does.
+//! When it exits the kernel kills every process of the case and drops its mounts.
+
+use crate::outcome::Outcome;
+use crate::runtime::{Kind, Runtime};
+use crate::suite;
+use crate::test::{SkipCase, Test};
+use crate::{cgroup, exec, panics, sys};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+/// First argument of the reaper.
+pub const REAPER: &str = "--reaper";
+/// First argument of the case's process.
+pub const CASE: &str = "--case";
+
+/// What the runner tells both processes, by environment variables.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    /// The case's directory.
+    pub dir: PathBuf,
+    /// The cgroup below which the case's containers are, as in `cgroupsPath`.
+    pub cgroup: String,
+    /// The runtime's program.
+    pub runtime: PathBuf,
+}
+
+impl Setting {
+    /// Adds the variables to the reaper's command.
+    pub fn export(&self, command: &mut Command) {
+        command.env("OXRUN_CASE_DIR", &self.dir);
+        command.env("OXRUN_CASE_CGROUP", &self.cgroup);
+        command.env("OXRUN_CASE_RUNTIME", &self.runtime);
+    }
+
+    fn import() -> Option<Self> {
+        let dir = std::env::var_os("OXRUN_CASE_DIR")?.into();
+        let cgroup = std::env::var("OXRUN_CASE_CGROUP").ok()?;
+        let runtime = std::env::var_os("OXRUN_CASE_RUNTIME")?.into();
+        Some(Self {
+            dir,
+            cgroup,
+            runtime,
+        })
+    }
+
+    /// Where the case's files are: on a tmpfs that ends with the mount namespace.
+    #[must_use]
+    pub fn work(&self) -> PathBuf {
+        self.dir.join("w")
+    }
+
+    /// Where the case's process leaves its outcome.
+    #[must_use]
+    pub fn outcome(&self) -> PathBuf {
+        self.dir.join("outcome.json")
+    }
+}
+
+/// Acts as reaper or case when the arguments say so.
+#[must_use]
+pub fn enter(arguments: &[String]) -> Option<ExitCode> {
+    let (role, name) = (arguments.first()?, arguments.get(1)?);
+    match role.as_str() {
+        REAPER => Some(reaper(name, &Setting::import()?)),
+        CASE => Some(run_case(name, &Setting::import()?)),
+        _ => None,
+    }
+}
+
+fn reaper(name: &str, setting: &Setting) -> ExitCode {
+    if let Err(err) = prepare(setting) {
+        let detail = format!("cannot prepare the case's namespaces: {err}");
+        drop(
+            Outcome::Failed {
+                rows: Vec::new(),
+                detail,
+            }
+            .write(&setting.outcome()),
+        );
+        return ExitCode::FAILURE;
+    }
+    let mut command = exec::command("/proc/self/exe");
+    command.args([CASE, name]);
+    let Ok(child) = command.spawn() else {
+        return ExitCode::FAILURE;
+    };
+    reap_until(Pid::from_raw(child.id().cast_signed()));
+    cgroup::thaw(&setting.cgroup);
+    kill_children();
+    ExitCode::SUCCESS
+}
+
+/// Makes the mount namespace: nothing spreads to the machine, /proc shows the
+/// new PID namespace, the case's files are on a tmpfs.
+fn prepare(setting: &Setting) -> nix::Result<()> {
+    nix::sys::prctl::set_child_subreaper(true)?;
+    drop(fs::create_dir(setting.work()));
+    if !sys::is_root() {
+        return Ok(());
+    }
+    let none = None::<&str>;
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS)?;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
+    mount(Some("proc"), "/proc", Some("proc"), MsFlags::empty(), none)?;
+    mount(
+        Some("tmpfs"),
+        &setting.work(),
+        Some("tmpfs"),
+        MsFlags::empty(),
+        Some("mode=755"),
+    )?;
+    // crun works on pure layouts only.
+    if Runtime::kind_of(&setting.runtime) == Kind::Crun
+        && let Some(hybrid) = cgroup::hybrid_root()
+    {
+        umount2(hybrid, MntFlags::MNT_DETACH)?;
+    }
+    Ok(())
+}
+
+/// Reaps everything until `case` has ended.
+fn reap_until(case: Pid) {
+    loop {
+        match waitpid(None, None) {
+            Ok(WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, ..)) if pid == case => break,
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(_) => break,
+        }
+    }
+}
+
+/// Kills what the case has left behind; where there is no PID namespace this is
+/// what ends it.
+fn kill_children() {
+    for _ in 0..100 {
+        let children = format!("/proc/self/task/{}/children", nix::unistd::gettid());
+        let children = fs::read_to_string(children).unwrap_or_default();
+        let pids = children
+            .split_whitespace()
+            .filter_map(|pid| pid.parse().ok());
+        for pid in pids {
+            // A child of ours: its number cannot have been given to another.
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+        if waitpid(None, Some(WaitPidFlag::empty())).is_err() {
+            break;
+        }
+    }
+}
+
+fn run_case(name: &str, setting: &Setting) -> ExitCode {
+    let Some(case) = suite::find(name) else {
+        return ExitCode::FAILURE;
+    };
+    panics::record();
+    let test = Test::new(&case, setting);
+    let result = catch_unwind(AssertUnwindSafe(|| (case.body)(&test)));
+    let outcome = match result {
+        Ok(()) => test.outcome(),
+        Err(payload) => match payload.downcast::<SkipCase>() {
+            Ok(skip) => Outcome::Skipped(skip.0),
+            Err(payload) => failed(&test, payload.as_ref()),
+        },
+    };
+    let written = outcome.write(&setting.outcome());
+    if written.is_ok() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// The outcome after a panic: rows that had failed before it, and its message.
+fn failed(test: &Test, payload: &(dyn std::any::Any + Send)) -> Outcome {
+    let text = panics::text(payload);
+    match test.outcome() {
+        Outcome::Failed { mut rows, detail } => {
+            rows.push("(stopped)".to_owned());
+            Outcome::Failed {
+                rows,
+                detail: format!("{detail}{text}"),
+            }
+        }
+        _ => Outcome::Failed {
+            rows: Vec::new(),
+            detail: text,
+        },
+    }
+}
