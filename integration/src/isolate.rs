@@ -9,14 +9,14 @@ use crate::outcome::Outcome;
 use crate::runtime::{Kind, Runtime};
 use crate::suite;
 use crate::test::{SkipCase, Test};
-use crate::{cgroup, exec, panics, sys};
+use crate::{cgroup, exec, mountinfo, panics, sys};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 /// First argument of the reaper.
@@ -112,6 +112,7 @@ fn prepare(setting: &Setting) -> nix::Result<()> {
     let none = None::<&str>;
     nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS)?;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
+    protect_host(&setting.dir)?;
     mount(Some("proc"), "/proc", Some("proc"), MsFlags::empty(), none)?;
     mount(
         Some("tmpfs"),
@@ -127,6 +128,51 @@ fn prepare(setting: &Setting) -> nix::Result<()> {
         umount2(hybrid, MntFlags::MNT_DETACH)?;
     }
     Ok(())
+}
+
+/// Makes the host's files read-only for the case, but for its own directory and
+/// a fresh /run. A runtime that takes a hostile id or path for a path of the
+/// host must not be able to delete or write anything there: crun 1.8 removes
+/// the directory that an absolute container id names.
+fn protect_host(dir: &Path) -> nix::Result<()> {
+    let none = None::<&str>;
+    mount(Some(dir), dir, none, MsFlags::MS_BIND, none)?;
+    mount(
+        Some("tmpfs"),
+        "/run",
+        Some("tmpfs"),
+        MsFlags::empty(),
+        Some("mode=755"),
+    )?;
+    let read_only = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY;
+    let writable = [
+        dir,
+        Path::new("/run"),
+        Path::new("/proc"),
+        Path::new("/sys"),
+        Path::new("/dev"),
+    ];
+    for mounted in mountinfo::of_this_process() {
+        let target = Path::new(&mounted.target);
+        if !writable.iter().any(|allowed| target.starts_with(allowed)) {
+            mount(none, target, none, read_only | locked(&mounted), none)?;
+        }
+    }
+    Ok(())
+}
+
+/// The flags that a mount has: remounting with others would drop them.
+fn locked(mounted: &mountinfo::Mount) -> MsFlags {
+    let flags = [
+        ("nosuid", MsFlags::MS_NOSUID),
+        ("nodev", MsFlags::MS_NODEV),
+        ("noexec", MsFlags::MS_NOEXEC),
+    ];
+    flags
+        .iter()
+        .filter(|(name, _)| mounted.has(name))
+        .map(|(_, flag)| *flag)
+        .collect()
 }
 
 /// Reaps everything until `case` has ended.

@@ -107,16 +107,18 @@ fn child_setup(setup: &ChildSetup) -> io::Result<()> {
         // SAFETY: TIOCSCTTY takes an integer.
         Errno::result(unsafe { libc::ioctl(0, libc::TIOCSCTTY, 0) })?;
     }
-    for &(from, to) in &setup.pass {
-        // SAFETY: dup2 and fcntl take integers; the child owns its table.
-        let rc = unsafe {
-            if from == to {
-                libc::fcntl(from, libc::F_SETFD, 0)
-            } else {
-                libc::dup2(from, to)
-            }
-        };
-        Errno::result(rc)?;
+    // First out of the way of each other, then to the numbers wanted. The list
+    // is short: no allocation is allowed here.
+    const ASIDE: RawFd = 400;
+    for (aside, &(from, _)) in (ASIDE..).zip(&setup.pass) {
+        // SAFETY: dup2 takes integers; the child owns its table.
+        Errno::result(unsafe { libc::dup2(from, aside) })?;
+    }
+    for (aside, &(_, to)) in (ASIDE..).zip(&setup.pass) {
+        // SAFETY: as above.
+        Errno::result(unsafe { libc::dup2(aside, to) })?;
+        // SAFETY: as above.
+        Errno::result(unsafe { libc::close(aside) })?;
     }
     for &signal in &setup.ignore {
         // SAFETY: SIG_IGN is a valid disposition for these signals.
