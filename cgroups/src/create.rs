@@ -108,14 +108,14 @@ impl Plan {
             subtree::inherit_cpuset(group)?;
         }
         let main = group.unified && self.layout == Layout::V2;
-        if main {
-            subtree::enable(&group.mount_point, &path, &group.writes)?;
-        }
         let rules = self.devices.as_ref().filter(|_| group.has("devices"));
         if group.writes.is_empty() && rules.is_none() && !main {
             return Ok(Member::of(group));
         }
         let dir = Dir::open(&path)?;
+        if main {
+            subtree::enable(&group.mount_point, &dir, &group.writes)?;
+        }
         write_all(&dir, &group.writes)?;
         if let Some(list) = rules {
             match write_devices(&dir, &list.v1_writes(None)) {

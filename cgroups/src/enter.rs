@@ -14,7 +14,7 @@ use nix::errno::Errno;
 use crate::cgroup::{Cgroup, Member};
 use crate::dir::{self, Dir};
 use crate::error::Error;
-use crate::host::{Layout, own_cgroups};
+use crate::host::own_cgroups;
 use crate::path;
 
 /// What a child needs to get into a cgroup. All descriptors are close-on-exec.
@@ -120,34 +120,29 @@ impl Cgroup {
     /// container is: an init that runs cgroups of its own leaves the container's
     /// cgroup without processes, and the kernel then lets none in (`EBUSY`).
     ///
+    /// A process that is not inside counts as one in the container's cgroup itself.
+    ///
     /// # Errors
-    /// When that process is gone, or not inside the container's cgroup.
+    /// When that process is gone, or as [`Cgroup::entry`].
     pub fn entry_beside(&self, pid: i32) -> Result<Entry, Error> {
         let file = PathBuf::from(format!("/proc/{pid}/cgroup"));
         let text = fs::read_to_string(&file)
             .map_err(|error| Error::io("read", &file, crate::error::errno_of(&error)))?;
-        let Some(member) = self.record.members.iter().find(|member| member.unified) else {
+        let Some(member) = self.member("").filter(|member| member.unified) else {
             return self.entry();
         };
         let own = own_cgroups(&text)
             .into_iter()
             .find(|own| own.controllers.is_empty());
         let own = own.map(|own| own.path).unwrap_or_default();
-        let base = member.path.to_string_lossy().into_owned();
-        let base = match self.record.layout {
-            Layout::V2 => base,
-            _ => return self.entry(),
+        let relative = member
+            .path
+            .strip_prefix(&member.mount_point)
+            .unwrap_or(&member.path);
+        let Ok(below) = Path::new(own.trim_start_matches('/')).strip_prefix(relative) else {
+            return self.entry();
         };
-        // Both end alike: the mount point is before the one, nothing before the other.
-        let name = Path::new(&base)
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy();
-        let below = own
-            .split_once(&format!("/{name}/"))
-            .map(|(_, below)| below)
-            .unwrap_or("");
-        let path = member.path.join(path::inside("cgroup", below)?);
+        let path = member.path.join(below);
         let mut entry = Entry::default();
         match entry.add(&path, true, false) {
             Err(error) if error.errno() == Some(Errno::ENOENT) => self.entry(),

@@ -2,7 +2,8 @@
 
 mod parse;
 
-use std::fs;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
@@ -160,6 +161,11 @@ impl Host {
 }
 
 fn read(path: &str) -> Result<String, Error> {
-    let bytes = fs::read(path).map_err(|error| Error::io("read", path, errno_of(&error)))?;
+    let failed = |error: &std::io::Error| Error::io("read", path, errno_of(error));
+    // Large enough to read it in one go on most hosts.
+    let mut bytes = Vec::with_capacity(16 << 10);
+    let mut file = File::open(path).map_err(|error| failed(&error))?;
+    file.read_to_end(&mut bytes)
+        .map_err(|error| failed(&error))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -50,7 +50,7 @@ pub struct Request<'a> {
 }
 
 /// One directory of a cgroup.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Group {
     /// Where the hierarchy is mounted.
     pub mount_point: PathBuf,

@@ -15,12 +15,12 @@ use crate::plan::Group;
 /// every container. (A systemd unit gets the same by its accounting properties.)
 const ACCOUNTING: [&str; 4] = ["cpu", "io", "memory", "pids"];
 
-/// Enables controllers in the cgroups above `path`, from the top, where they are
+/// Enables controllers in the cgroups above `leaf`, from the top, where they are
 /// wanted and not enabled yet. The usual case is one read.
 ///
 /// # Errors
 /// [`Error::NoController`] when a limit needs one that cannot be enabled.
-pub(crate) fn enable(mount_point: &Path, path: &Path, writes: &[Write]) -> Result<(), Error> {
+pub(crate) fn enable(mount_point: &Path, leaf: &Dir, writes: &[Write]) -> Result<(), Error> {
     let required = || writes.iter().filter(|write| write.controller != "cgroup");
     let mut wanted: Vec<&str> = ACCOUNTING.to_vec();
     for write in required() {
@@ -28,20 +28,23 @@ pub(crate) fn enable(mount_point: &Path, path: &Path, writes: &[Write]) -> Resul
             wanted.push(&write.controller);
         }
     }
-    let leaf = Dir::open(path)?;
-    if missing(&leaf, &wanted)?.is_empty() {
+    if missing(leaf, &wanted)?.is_empty() {
         return Ok(());
     }
     let mut current = mount_point.to_owned();
     let mut reason = "this kernel, or the cgroup above, does not have it";
-    for part in path.strip_prefix(mount_point).unwrap_or(Path::new("")) {
+    for part in leaf
+        .path()
+        .strip_prefix(mount_point)
+        .unwrap_or(Path::new(""))
+    {
         let parent = Dir::open(&current)?;
         if let Some(why) = enable_in(&parent, &wanted)? {
             reason = why;
         }
         current.push(part);
     }
-    let missing = missing(&leaf, &wanted)?;
+    let missing = missing(leaf, &wanted)?;
     match required().find(|write| missing.contains(&&*write.controller)) {
         None => Ok(()),
         Some(write) => Err(Error::NoController {

@@ -119,10 +119,11 @@ impl Cgroup {
             if its.is_empty() {
                 continue;
             }
+            let dir = Dir::open(&member.path)?;
             if member.unified {
-                subtree::enable(&member.mount_point, &member.path, &its)?;
+                subtree::enable(&member.mount_point, &dir, &its)?;
             }
-            write_all(&Dir::open(&member.path)?, &its)?;
+            write_all(&dir, &its)?;
         }
         Ok(())
     }

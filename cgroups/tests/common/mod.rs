@@ -140,6 +140,20 @@ impl Inside {
         Inside(child)
     }
 
+    /// Waits for a line of its output.
+    pub(crate) fn line(&mut self, expected: &str) {
+        assert_eq!(self.read_line(), expected);
+    }
+
+    pub(crate) fn read_line(&mut self) -> String {
+        let mut line = String::new();
+        let stdout = self.0.stdout.as_mut().expect("a pipe");
+        BufReader::with_capacity(1, stdout)
+            .read_line(&mut line)
+            .expect("a line");
+        line.trim_end().to_owned()
+    }
+
     pub(crate) fn pid(&self) -> i32 {
         i32::try_from(self.0.id()).expect("a pid")
     }
