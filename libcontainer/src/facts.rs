@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 /// Facts about the host and the calling process.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Facts {
     /// Effective user id of the caller.
     pub euid: u32,
@@ -26,4 +26,7 @@ pub struct Facts {
     pub online_cpus: Vec<u8>,
     /// `LISTEN_FDS` of the caller where `LISTEN_PID` names it (sd_listen_fds(3)).
     pub listen_fds: u32,
+    /// Where procfs and sysfs instances are mounted, outside any root file system. Needed only
+    /// without `pivot_root(2)`, which leaves them behind the new root.
+    pub kernel_mounts: Vec<std::path::PathBuf>,
 }

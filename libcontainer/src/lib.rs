@@ -12,9 +12,11 @@ pub mod container;
 pub mod error;
 pub mod facts;
 pub mod plan;
+pub mod spec;
 pub(crate) mod sync;
 #[allow(dead_code)] // launch and init use it
 pub(crate) mod sys;
+mod validate;
 
 pub use container::{
     Container, Create, Exec, ExecProcess, Exit, ManagerKind, Process, State, Status, Terminal,

@@ -1,13 +1,32 @@
 //! From a configuration and facts about the host to the list of things to do. Pure: no system call
 //! and no file access, so that it can be fuzzed, compared as snapshots and shown to a person.
 
+mod builder;
+mod capabilities;
+mod cgroup_mounts;
+mod create;
 pub(crate) mod cstrings;
+mod devices;
+mod hooks;
+mod image;
+mod kernel;
+mod limits;
+mod lists;
+mod mount_options;
+mod mounts;
+mod namespaces;
+mod process;
+mod root;
 pub mod step;
+mod sysctl;
 
 use std::ffi::CString;
 use std::path::PathBuf;
 
 use step::{CStringArray, Entry, NamespaceKind, Slot};
+
+pub use create::create;
+pub use hooks::{HookKind, runtime_hooks};
 
 /// All that is done to start one process in a container: what the parent opens, how it clones, and
 /// what the child does then.
@@ -158,4 +177,63 @@ pub struct NetDevice {
     pub name: String,
     /// Its name in the container.
     pub rename: Option<String>,
+}
+
+/// What `create` is told beside the configuration.
+#[derive(Clone, Debug, Default)]
+pub struct CreateOptions {
+    /// The container's id.
+    pub id: String,
+    /// The bundle's directory, absolute. Relative paths of the configuration start there.
+    pub bundle: PathBuf,
+    /// Whether the root mount is moved in place of `pivot_root(2)`.
+    pub no_pivot: bool,
+    /// Whether the container gets a session keyring of its own.
+    pub new_keyring: bool,
+    /// Descriptors from 3 on that the program keeps, those of [`crate::facts::Facts::listen_fds`]
+    /// not counted.
+    pub preserve_fds: u32,
+    /// Whether the process is put into a systemd unit, which needs its number.
+    pub systemd_unit: bool,
+    /// What mounts of type `cgroup` show.
+    pub cgroups: CgroupView,
+    /// Namespaces that the configuration joins by path and that are the caller's own: what is
+    /// refused for the host's namespaces is refused for them.
+    pub own_namespaces: Vec<NamespaceKind>,
+}
+
+/// What mounts of type `cgroup` show: the host's hierarchies and the container's place there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum CgroupView {
+    /// The host has no cgroup file system.
+    #[default]
+    None,
+    /// One version 2 hierarchy.
+    Unified {
+        /// The container's directory on the host.
+        own: PathBuf,
+    },
+    /// Version 1 hierarchies.
+    Legacy(Vec<Hierarchy>),
+}
+
+/// A version 1 hierarchy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hierarchy {
+    /// Its controllers, or `name=NAME` for one without.
+    pub controllers: Vec<String>,
+    /// The container's directory on the host.
+    pub own: PathBuf,
+}
+
+impl Hierarchy {
+    /// The name of its directory below `/sys/fs/cgroup`.
+    pub fn name(&self) -> String {
+        let names: Vec<&str> = self
+            .controllers
+            .iter()
+            .map(|name| name.strip_prefix("name=").unwrap_or(name))
+            .collect();
+        names.join(",")
+    }
 }

@@ -1,0 +1,202 @@
+//! What `mounts` of type `cgroup` and `cgroup2` become, which depends on the host's hierarchies.
+
+#![forbid(unsafe_code)]
+
+use std::path::{Path, PathBuf};
+
+use super::builder::{Builder, c_path, c_string};
+use super::kernel::{attr, propagation};
+use super::mounts::Wanted;
+use super::root::Context;
+use super::step::{Attributes, MountStep, NamespaceKind, Param, Source, Step};
+use super::{CgroupView, Hierarchy, OpenKind};
+use crate::error::{Error, Result};
+
+/// Plans one mount of type `cgroup` or `cgroup2`.
+pub(crate) fn plan(b: &mut Builder, context: &Context<'_>, wanted: &Wanted<'_>) -> Result<()> {
+    match &context.options.cgroups {
+        CgroupView::Unified { own } => unified(b, context, wanted, own),
+        CgroupView::Legacy(hierarchies) if wanted.fstype == "cgroup" => {
+            legacy(b, context, wanted, hierarchies)
+        }
+        CgroupView::Legacy(_) => {
+            let source = new_filesystem("cgroup2", Vec::new(), None)?;
+            push(b, wanted, None, source, own_attributes(context, wanted))
+        }
+        CgroupView::None => Err(Error::config(
+            &format!("{}.type", wanted.field),
+            format_args!("{:?}: the host has no cgroup file system", wanted.fstype),
+        )),
+    }
+}
+
+/// Without a cgroup namespace of its own a user namespace would see, and with write access change,
+/// what belongs to others (CVE-2023-25809).
+fn only_own_subtree(context: &Context<'_>) -> bool {
+    context.namespaces.has(NamespaceKind::User) && !context.namespaces.has(NamespaceKind::Cgroup)
+}
+
+fn own_attributes(context: &Context<'_>, wanted: &Wanted<'_>) -> Attributes {
+    let mut attributes = wanted.options.attributes;
+    if only_own_subtree(context) {
+        attributes.set |= attr::RDONLY;
+        attributes.clear &= !attr::RDONLY;
+    }
+    attributes
+}
+
+fn unified(
+    b: &mut Builder,
+    context: &Context<'_>,
+    wanted: &Wanted<'_>,
+    own: &Path,
+) -> Result<()> {
+    let subtree = subtree(b, context, wanted, own)?;
+    let source = if only_own_subtree(context) {
+        subtree
+    } else {
+        new_filesystem("cgroup2", Vec::new(), Some(subtree))?
+    };
+    push(b, wanted, None, source, own_attributes(context, wanted))
+}
+
+fn legacy(
+    b: &mut Builder,
+    context: &Context<'_>,
+    wanted: &Wanted<'_>,
+    hierarchies: &[Hierarchy],
+) -> Result<()> {
+    let attributes = own_attributes(context, wanted);
+    let read_only = attributes.set & attr::RDONLY;
+    let writable = Attributes {
+        set: attributes.set & !attr::RDONLY,
+        ..attributes
+    };
+    let mode = Param::Text {
+        key: c"mode".to_owned(),
+        value: c"755".to_owned(),
+    };
+    let tmpfs = new_filesystem("tmpfs", vec![mode], None)?;
+    push(b, wanted, None, tmpfs, writable)?;
+    for hierarchy in hierarchies {
+        one_hierarchy(b, context, wanted, hierarchy, attributes)?;
+    }
+    if read_only != 0 {
+        let target = target(wanted, None)?;
+        let attributes = Attributes {
+            set: attr::RDONLY,
+            ..Attributes::default()
+        };
+        b.step(wanted.field.clone(), Step::SetAttributes { target, attributes });
+    }
+    Ok(())
+}
+
+fn one_hierarchy(
+    b: &mut Builder,
+    context: &Context<'_>,
+    wanted: &Wanted<'_>,
+    hierarchy: &Hierarchy,
+    attributes: Attributes,
+) -> Result<()> {
+    let subtree = subtree(b, context, wanted, &hierarchy.own)?;
+    let source = if context.namespaces.has(NamespaceKind::Cgroup) {
+        new_filesystem("cgroup", selection(wanted, hierarchy)?, Some(subtree))?
+    } else {
+        subtree
+    };
+    let name = hierarchy.name();
+    push(b, wanted, Some(&name), source, attributes)?;
+    if hierarchy.controllers.len() > 1 {
+        for controller in &hierarchy.controllers {
+            let path = target(wanted, Some(controller))?;
+            let to = c_string(&wanted.field, &name)?;
+            b.step(wanted.field.clone(), Step::Symlink { path, to });
+        }
+    }
+    Ok(())
+}
+
+/// The parameters that choose the hierarchy: its controllers, or its name.
+fn selection(wanted: &Wanted<'_>, hierarchy: &Hierarchy) -> Result<Vec<Param>> {
+    hierarchy
+        .controllers
+        .iter()
+        .map(|controller| {
+            Ok(match controller.split_once('=') {
+                Some((key, value)) => Param::Text {
+                    key: c_string(&wanted.field, key)?,
+                    value: c_string(&wanted.field, value)?,
+                },
+                None => Param::Flag(c_string(&wanted.field, controller)?),
+            })
+        })
+        .collect()
+}
+
+fn new_filesystem(
+    fstype: &str,
+    mut params: Vec<Param>,
+    fallback: Option<Source>,
+) -> Result<Source> {
+    let source = if fstype == "tmpfs" { "tmpfs" } else { "cgroup" };
+    params.insert(
+        0,
+        Param::Text {
+            key: c"source".to_owned(),
+            value: c_string("mounts", source)?,
+        },
+    );
+    Ok(Source::Filesystem {
+        fstype: c_string("mounts", fstype)?,
+        params,
+        fallback: fallback.map(Box::new),
+    })
+}
+
+/// The container's own cgroup directory.
+fn subtree(
+    b: &mut Builder,
+    context: &Context<'_>,
+    wanted: &Wanted<'_>,
+    own: &Path,
+) -> Result<Source> {
+    let path = c_path(&wanted.field, own)?;
+    if !context.facts.may_mount {
+        return Ok(Source::HostPath {
+            path,
+            recursive: false,
+        });
+    }
+    let slot = b.open(wanted.field.clone(), OpenKind::CgroupTree { path })?;
+    Ok(Source::Tree(slot))
+}
+
+fn target(wanted: &Wanted<'_>, name: Option<&str>) -> Result<std::ffi::CString> {
+    let field = format!("{}.destination", wanted.field);
+    let mut path = PathBuf::from(wanted.mount.destination());
+    if let Some(name) = name {
+        path.push(name);
+    }
+    c_path(&field, &path)
+}
+
+fn push(
+    b: &mut Builder,
+    wanted: &Wanted<'_>,
+    name: Option<&str>,
+    source: Source,
+    mut attributes: Attributes,
+) -> Result<()> {
+    let cloned = matches!(source, Source::Tree(_) | Source::HostPath { .. });
+    if cloned && attributes.propagation | attributes.propagation_recursive == 0 {
+        attributes.propagation_recursive = propagation::SLAVE;
+    }
+    let step = MountStep {
+        target: target(wanted, name)?,
+        inherit_mode: false,
+        ..wanted.step(source, attributes)?
+    };
+    b.step(wanted.field.clone(), Step::Mount(step));
+    Ok(())
+}

@@ -1,0 +1,182 @@
+//! The plan for a container's first process.
+
+#![forbid(unsafe_code)]
+
+use oci_spec::runtime::Spec;
+
+use super::builder::{Builder, c_string};
+use super::hooks::{HookKind, container_hooks, runtime_hooks};
+use super::namespaces::{self, Namespaces};
+use super::step::{Entry, NamespaceKind, Request, Slot, Step};
+use super::{
+    Birth, CreateOptions, Hook, NetDevice, OpenKind, Plan, image, process, root, sysctl,
+};
+use crate::error::{Error, Result};
+use crate::facts::Facts;
+use crate::validate;
+
+/// Plans the creation of a container.
+///
+/// # Errors
+/// A field of the configuration that is wrong or contradicts another, named by its JSON path.
+pub fn create(spec: &Spec, facts: &Facts, options: &CreateOptions) -> Result<Plan> {
+    validate::id(&options.id)?;
+    validate::spec(spec, facts, options)?;
+    let Some(process) = spec.process() else {
+        return Err(Error::config("process", "is required to start a container"));
+    };
+    let namespaces = Namespaces::of(spec)?;
+    let id_maps = if namespaces.is_new(NamespaceKind::User) {
+        Some(namespaces::id_maps(spec, facts)?)
+    } else {
+        None
+    };
+    let context = process::Context {
+        spec,
+        process,
+        facts,
+        user_namespace: namespaces.has(NamespaceKind::User),
+        id_maps: id_maps.as_ref(),
+        preserve_fds: options.preserve_fds,
+        first: true,
+        affinity: (!facts.online_cpus.is_empty())
+            .then(|| ("process", facts.online_cpus.clone())),
+    };
+    let runtime_hooks = before_root_changes(spec)?;
+    let net_devices = net_devices(spec);
+    let mut b = Builder::default();
+    let birth = namespaces::enter(&mut b, &namespaces, spec, facts, options)?;
+    session(&mut b, &context, &namespaces, options)?;
+    let receive_at = b.steps.len();
+    let root = root::Context {
+        spec,
+        namespaces: &namespaces,
+        facts,
+        options,
+    };
+    let read_only = root::build(&mut b, &root)?;
+    ask_for_hooks(&mut b, &runtime_hooks, &net_devices);
+    let hooks = container_hooks(spec, HookKind::CreateContainer, options)?;
+    if !hooks.is_empty() {
+        b.step("hooks.createContainer", Step::Hooks(hooks));
+    }
+    root::change(&mut b, &root)?;
+    process::terminal(&mut b, &context)?;
+    b.steps.extend(read_only);
+    root::finish(&mut b, &root)?;
+    names(&mut b, spec)?;
+    process::labels(&mut b, &context)?;
+    sysctl::plan(&mut b, spec)?;
+    root::restrict(&mut b, &root)?;
+    let start_hooks = container_hooks(spec, HookKind::StartContainer, options)?;
+    let parent_limits = process::tail(&mut b, &context, start_hooks)?;
+    if birth.trees_on_request {
+        receive_trees(&mut b, receive_at);
+    }
+    Ok(Plan {
+        opens: b.opens,
+        birth,
+        steps: b.steps,
+        id_maps,
+        image: image::plan(process, facts)?,
+        runtime_hooks,
+        net_devices,
+        parent_limits,
+        warnings: b.warnings,
+        rootfs: Some(root::path(spec, options)?),
+    })
+}
+
+/// What belongs to the process alone and needs nothing but its namespaces.
+fn session(
+    b: &mut Builder,
+    context: &process::Context<'_>,
+    namespaces: &Namespaces<'_>,
+    options: &CreateOptions,
+) -> Result<()> {
+    b.step("process", Step::NewSession);
+    if options.new_keyring {
+        process::keyring(b, context, &options.id)?;
+    }
+    if namespaces.is_new(NamespaceKind::Network) {
+        b.step(namespaces.field(NamespaceKind::Network), Step::LoopbackUp);
+    }
+    Ok(())
+}
+
+/// Puts the request for the mount trees in front of the first step that may use one.
+fn receive_trees(b: &mut Builder, at: usize) {
+    let slots: Vec<Slot> = (0_u16..)
+        .zip(&b.opens)
+        .filter(|(_, open)| {
+            matches!(
+                open.what,
+                OpenKind::Tree { .. } | OpenKind::CgroupTree { .. }
+            )
+        })
+        .map(|(number, _)| Slot(number))
+        .collect();
+    if slots.is_empty() {
+        return;
+    }
+    let entry = |step| Entry {
+        step,
+        field: "mounts".to_owned(),
+    };
+    let steps = [
+        entry(Step::Ask(Request::OpenTrees)),
+        entry(Step::Receive(slots)),
+    ];
+    b.steps.splice(at..at, steps);
+}
+
+fn before_root_changes(spec: &Spec) -> Result<Vec<Hook>> {
+    let mut hooks = runtime_hooks(spec, HookKind::Prestart)?;
+    hooks.extend(runtime_hooks(spec, HookKind::CreateRuntime)?);
+    // Run much later, but a wrong one is better told now.
+    runtime_hooks(spec, HookKind::Poststart)?;
+    runtime_hooks(spec, HookKind::Poststop)?;
+    Ok(hooks)
+}
+
+fn ask_for_hooks(b: &mut Builder, hooks: &[Hook], devices: &[NetDevice]) {
+    if !hooks.is_empty() {
+        b.step("hooks", Step::Ask(Request::RunHooks));
+    } else if !devices.is_empty() {
+        b.step("linux.netDevices", Step::Ask(Request::MoveNetDevices));
+    }
+}
+
+fn net_devices(spec: &Spec) -> Vec<NetDevice> {
+    let linux = spec.linux().as_ref();
+    let mut devices: Vec<NetDevice> = linux
+        .and_then(|l| l.net_devices().as_ref())
+        .into_iter()
+        .flatten()
+        .map(|(name, device)| NetDevice {
+            name: name.clone(),
+            rename: device.name().clone().filter(|name| !name.is_empty()),
+        })
+        .collect();
+    devices.sort_by(|one, other| one.name.cmp(&other.name));
+    devices
+}
+
+fn names(b: &mut Builder, spec: &Spec) -> Result<()> {
+    for (field, name) in [
+        ("hostname", spec.hostname()),
+        ("domainname", spec.domainname()),
+    ] {
+        let Some(name) = name.as_deref().filter(|name| !name.is_empty()) else {
+            continue;
+        };
+        let name = c_string(field, name)?.into_bytes();
+        let step = if field == "hostname" {
+            Step::Hostname(name)
+        } else {
+            Step::Domainname(name)
+        };
+        b.step(field, step);
+    }
+    Ok(())
+}
