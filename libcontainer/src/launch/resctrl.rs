@@ -12,7 +12,7 @@
 
 mod root;
 mod schemata;
-mod stats;
+pub(crate) mod stats;
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{ErrorKind as IoErrorKind, Write};
@@ -23,7 +23,6 @@ use oci_spec::runtime::LinuxIntelRdt;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
-pub(crate) use stats::{Stats, stats};
 
 /// Names in a CLOS directory that the kernel uses itself.
 const RESERVED: [&str; 4] = ["info", "mon_groups", "mon_data", "."];

@@ -2,6 +2,7 @@ use std::fs;
 
 use serde_json::json;
 
+use super::stats::stats;
 use super::*;
 
 /// A tree with the files of a machine with two caches; what the kernel makes in new directories is
