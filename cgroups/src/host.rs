@@ -41,6 +41,11 @@ pub struct Hierarchy {
 }
 
 impl Hierarchy {
+    /// The directory of the own cgroup.
+    pub fn own_directory(&self) -> PathBuf {
+        self.mount_point.join(self.own_relative())
+    }
+
     /// The own cgroup, relative to the mount point.
     pub(crate) fn own_relative(&self) -> String {
         let own = self.own.trim_matches('/');

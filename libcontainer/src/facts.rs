@@ -3,8 +3,12 @@
 
 #![forbid(unsafe_code)]
 
+use std::path::PathBuf;
+
+use crate::plan::step::NamespaceKind;
+
 /// Facts about the host and the calling process.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Facts {
     /// Effective user id of the caller.
     pub euid: u32,
@@ -26,7 +30,12 @@ pub struct Facts {
     pub online_cpus: Vec<u8>,
     /// `LISTEN_FDS` of the caller where `LISTEN_PID` names it (sd_listen_fds(3)).
     pub listen_fds: u32,
-    /// Where procfs and sysfs instances are mounted, outside any root file system. Needed only
-    /// without `pivot_root(2)`, which leaves them behind the new root.
-    pub kernel_mounts: Vec<std::path::PathBuf>,
+    /// The host's cgroup hierarchies.
+    pub cgroups: cgroups::Host,
+    /// Where procfs and sysfs instances are mounted on the host. Needed only without
+    /// `pivot_root(2)`, which leaves them behind the new root.
+    pub kernel_mounts: Vec<PathBuf>,
+    /// Namespaces that the configuration joins by path and that are the caller's own: what is
+    /// refused for the host's namespaces is refused for them.
+    pub own_namespaces: Vec<NamespaceKind>,
 }

@@ -7,6 +7,7 @@ mod cgroup_mounts;
 mod create;
 pub(crate) mod cstrings;
 mod devices;
+mod exec;
 mod hooks;
 mod image;
 mod kernel;
@@ -14,19 +15,25 @@ mod limits;
 mod lists;
 mod mount_options;
 mod mounts;
-mod namespaces;
+pub(crate) mod namespaces;
 mod process;
+pub mod render;
 mod root;
 pub mod step;
-mod sysctl;
+pub(crate) mod sysctl;
+#[cfg(test)]
+pub(crate) mod tests;
 
 use std::ffi::CString;
 use std::path::PathBuf;
 
 use step::{CStringArray, Entry, NamespaceKind, Slot};
 
+pub(crate) use builder::{at_most, quoted};
 pub use create::create;
-pub use hooks::{HookKind, runtime_hooks};
+pub use exec::{changed_process, exec};
+pub use hooks::HookKind;
+pub(crate) use namespaces::id_maps;
 
 /// All that is done to start one process in a container: what the parent opens, how it clones, and
 /// what the child does then.
@@ -44,6 +51,8 @@ pub struct Plan {
     pub image: Image,
     /// Hooks that the parent runs in its own namespaces before the root is changed.
     pub runtime_hooks: Vec<Hook>,
+    /// The seccomp filter of [`step::Step::Seccomp`].
+    pub seccomp: Option<seccomp::Filter>,
     /// Network devices that the parent moves into the container.
     pub net_devices: Vec<NetDevice>,
     /// Limits that only the parent may raise: the process is in a user namespace.
@@ -180,12 +189,14 @@ pub struct NetDevice {
 }
 
 /// What `create` is told beside the configuration.
-#[derive(Clone, Debug, Default)]
-pub struct CreateOptions {
+#[derive(Clone, Debug)]
+pub struct CreateOptions<'a> {
     /// The container's id.
     pub id: String,
     /// The bundle's directory, absolute. Relative paths of the configuration start there.
     pub bundle: PathBuf,
+    /// Whether a socket was given that takes a terminal's master.
+    pub terminal_socket: bool,
     /// Whether the root mount is moved in place of `pivot_root(2)`.
     pub no_pivot: bool,
     /// Whether the container gets a session keyring of its own.
@@ -193,47 +204,40 @@ pub struct CreateOptions {
     /// Descriptors from 3 on that the program keeps, those of [`crate::facts::Facts::listen_fds`]
     /// not counted.
     pub preserve_fds: u32,
-    /// Whether the process is put into a systemd unit, which needs its number.
-    pub systemd_unit: bool,
-    /// What mounts of type `cgroup` show.
-    pub cgroups: CgroupView,
-    /// Namespaces that the configuration joins by path and that are the caller's own: what is
-    /// refused for the host's namespaces is refused for them.
-    pub own_namespaces: Vec<NamespaceKind>,
+    /// Where the container's cgroup will be.
+    pub cgroup: &'a cgroups::Plan,
 }
 
-/// What mounts of type `cgroup` show: the host's hierarchies and the container's place there.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum CgroupView {
-    /// The host has no cgroup file system.
-    #[default]
-    None,
-    /// One version 2 hierarchy.
-    Unified {
-        /// The container's directory on the host.
-        own: PathBuf,
-    },
-    /// Version 1 hierarchies.
-    Legacy(Vec<Hierarchy>),
+/// What `exec` is told beside the configuration and the process.
+#[derive(Clone, Debug)]
+pub struct ExecOptions {
+    /// The container's id.
+    pub id: String,
+    /// The container's root file system on the host.
+    pub rootfs: PathBuf,
+    /// Whether a socket was given that takes a terminal's master.
+    pub terminal_socket: bool,
+    /// Whether the process joins the container's session keyring.
+    pub new_keyring: bool,
+    /// Descriptors from 3 on that the program keeps.
+    pub preserve_fds: u32,
 }
 
-/// A version 1 hierarchy.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hierarchy {
-    /// Its controllers, or `name=NAME` for one without.
-    pub controllers: Vec<String>,
-    /// The container's directory on the host.
-    pub own: PathBuf,
-}
-
-impl Hierarchy {
-    /// The name of its directory below `/sys/fs/cgroup`.
-    pub fn name(&self) -> String {
-        let names: Vec<&str> = self
-            .controllers
+impl Plan {
+    /// Whether a terminal is opened, whose master wants a socket.
+    pub fn wants_console(&self) -> bool {
+        self.opens
             .iter()
-            .map(|name| name.strip_prefix("name=").unwrap_or(name))
-            .collect();
-        names.join(",")
+            .any(|open| matches!(open.what, OpenKind::ConsoleSocket))
+    }
+
+    /// Whether the process is the first one of a new PID namespace: its end is then the end of all
+    /// processes of the container.
+    pub fn own_pid_namespace(&self) -> bool {
+        let flag = kernel::clone_flag(NamespaceKind::Pid);
+        self.birth.clone_flags & u64::from(flag.unsigned_abs()) != 0
+            || self.steps.iter().any(
+                |entry| matches!(entry.step, step::Step::Unshare { flags } if flags & flag != 0),
+            )
     }
 }

@@ -51,8 +51,7 @@ impl Builder {
 
 /// A string of the configuration as the kernel wants it.
 pub(crate) fn c_string(field: &str, value: impl AsRef<[u8]>) -> Result<CString> {
-    CString::new(value.as_ref())
-        .map_err(|_| Error::config(field, "must not contain a zero byte"))
+    CString::new(value.as_ref()).map_err(|_| Error::config(field, "must not contain a zero byte"))
 }
 
 /// A path of the configuration as the kernel wants it.

@@ -37,7 +37,12 @@ pub(crate) fn sets(
         return Sets::default();
     };
     let mut mask = |name: &str, set: &Option<Capabilities>| {
-        mask(b, facts, &format!("process.capabilities.{name}"), set.as_ref())
+        mask(
+            b,
+            facts,
+            &format!("process.capabilities.{name}"),
+            set.as_ref(),
+        )
     };
     let mut sets = Sets {
         bounding: mask("bounding", capabilities.bounding()),

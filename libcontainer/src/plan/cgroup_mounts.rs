@@ -4,30 +4,49 @@
 
 use std::path::{Path, PathBuf};
 
+use cgroups::{Hierarchy, Layout};
+
+use super::OpenKind;
 use super::builder::{Builder, c_path, c_string};
 use super::kernel::{attr, propagation};
 use super::mounts::Wanted;
 use super::root::Context;
 use super::step::{Attributes, MountStep, NamespaceKind, Param, Source, Step};
-use super::{CgroupView, Hierarchy, OpenKind};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Plans one mount of type `cgroup` or `cgroup2`.
 pub(crate) fn plan(b: &mut Builder, context: &Context<'_>, wanted: &Wanted<'_>) -> Result<()> {
-    match &context.options.cgroups {
-        CgroupView::Unified { own } => unified(b, context, wanted, own),
-        CgroupView::Legacy(hierarchies) if wanted.fstype == "cgroup" => {
-            legacy(b, context, wanted, hierarchies)
+    let host = &context.facts.cgroups;
+    match (host.layout, &host.v2) {
+        (Layout::V2, Some(hierarchy)) => {
+            let own = own_directory(context, hierarchy);
+            unified(b, context, wanted, &own)
         }
-        CgroupView::Legacy(_) => {
+        _ if wanted.fstype == "cgroup" => legacy(b, context, wanted),
+        _ => {
             let source = new_filesystem("cgroup2", Vec::new(), None)?;
             push(b, wanted, None, source, own_attributes(context, wanted))
         }
-        CgroupView::None => Err(Error::config(
-            &format!("{}.type", wanted.field),
-            format_args!("{:?}: the host has no cgroup file system", wanted.fstype),
-        )),
     }
+}
+
+/// The container's directory in a hierarchy; where it gets none, that is the caller's.
+fn own_directory(context: &Context<'_>, hierarchy: &Hierarchy) -> PathBuf {
+    let groups = context.options.cgroup.groups();
+    let own = groups
+        .iter()
+        .find(|group| group.mount_point == hierarchy.mount_point);
+    own.map_or_else(|| hierarchy.own_directory(), cgroups::Group::path)
+}
+
+/// The name of a version 1 hierarchy's directory below `/sys/fs/cgroup`.
+fn directory_name(hierarchy: &Hierarchy) -> String {
+    let names: Vec<&str> = hierarchy
+        .controllers
+        .iter()
+        .map(|name| name.strip_prefix("name=").unwrap_or(name))
+        .collect();
+    names.join(",")
 }
 
 /// Without a cgroup namespace of its own a user namespace would see, and with write access change,
@@ -45,12 +64,7 @@ fn own_attributes(context: &Context<'_>, wanted: &Wanted<'_>) -> Attributes {
     attributes
 }
 
-fn unified(
-    b: &mut Builder,
-    context: &Context<'_>,
-    wanted: &Wanted<'_>,
-    own: &Path,
-) -> Result<()> {
+fn unified(b: &mut Builder, context: &Context<'_>, wanted: &Wanted<'_>, own: &Path) -> Result<()> {
     let subtree = subtree(b, context, wanted, own)?;
     let source = if only_own_subtree(context) {
         subtree
@@ -60,12 +74,7 @@ fn unified(
     push(b, wanted, None, source, own_attributes(context, wanted))
 }
 
-fn legacy(
-    b: &mut Builder,
-    context: &Context<'_>,
-    wanted: &Wanted<'_>,
-    hierarchies: &[Hierarchy],
-) -> Result<()> {
+fn legacy(b: &mut Builder, context: &Context<'_>, wanted: &Wanted<'_>) -> Result<()> {
     let attributes = own_attributes(context, wanted);
     let read_only = attributes.set & attr::RDONLY;
     let writable = Attributes {
@@ -78,7 +87,7 @@ fn legacy(
     };
     let tmpfs = new_filesystem("tmpfs", vec![mode], None)?;
     push(b, wanted, None, tmpfs, writable)?;
-    for hierarchy in hierarchies {
+    for hierarchy in &context.facts.cgroups.v1 {
         one_hierarchy(b, context, wanted, hierarchy, attributes)?;
     }
     if read_only != 0 {
@@ -87,7 +96,10 @@ fn legacy(
             set: attr::RDONLY,
             ..Attributes::default()
         };
-        b.step(wanted.field.clone(), Step::SetAttributes { target, attributes });
+        b.step(
+            wanted.field.clone(),
+            Step::SetAttributes { target, attributes },
+        );
     }
     Ok(())
 }
@@ -99,13 +111,14 @@ fn one_hierarchy(
     hierarchy: &Hierarchy,
     attributes: Attributes,
 ) -> Result<()> {
-    let subtree = subtree(b, context, wanted, &hierarchy.own)?;
+    let own = own_directory(context, hierarchy);
+    let subtree = subtree(b, context, wanted, &own)?;
     let source = if context.namespaces.has(NamespaceKind::Cgroup) {
         new_filesystem("cgroup", selection(wanted, hierarchy)?, Some(subtree))?
     } else {
         subtree
     };
-    let name = hierarchy.name();
+    let name = directory_name(hierarchy);
     push(b, wanted, Some(&name), source, attributes)?;
     if hierarchy.controllers.len() > 1 {
         for controller in &hierarchy.controllers {

@@ -8,9 +8,7 @@ use super::builder::{Builder, c_string};
 use super::hooks::{HookKind, container_hooks, runtime_hooks};
 use super::namespaces::{self, Namespaces};
 use super::step::{Entry, NamespaceKind, Request, Slot, Step};
-use super::{
-    Birth, CreateOptions, Hook, NetDevice, OpenKind, Plan, image, process, root, sysctl,
-};
+use super::{CreateOptions, Hook, NetDevice, OpenKind, Plan, image, process, root, sysctl};
 use crate::error::{Error, Result};
 use crate::facts::Facts;
 use crate::validate;
@@ -19,32 +17,33 @@ use crate::validate;
 ///
 /// # Errors
 /// A field of the configuration that is wrong or contradicts another, named by its JSON path.
-pub fn create(spec: &Spec, facts: &Facts, options: &CreateOptions) -> Result<Plan> {
+pub fn create(spec: &Spec, facts: &Facts, options: &CreateOptions<'_>) -> Result<Plan> {
     validate::id(&options.id)?;
-    validate::spec(spec, facts, options)?;
     let Some(process) = spec.process() else {
         return Err(Error::config("process", "is required to start a container"));
     };
     let namespaces = Namespaces::of(spec)?;
+    validate::spec(spec, &namespaces, facts)?;
     let id_maps = if namespaces.is_new(NamespaceKind::User) {
         Some(namespaces::id_maps(spec, facts)?)
     } else {
         None
     };
+    let mut b = Builder::default();
+    let filter = process::filter(&mut b, spec)?;
     let context = process::Context {
         spec,
         process,
         facts,
         user_namespace: namespaces.has(NamespaceKind::User),
         id_maps: id_maps.as_ref(),
+        filter: filter.as_ref(),
         preserve_fds: options.preserve_fds,
         first: true,
-        affinity: (!facts.online_cpus.is_empty())
-            .then(|| ("process", facts.online_cpus.clone())),
+        affinity: (!facts.online_cpus.is_empty()).then(|| ("process", facts.online_cpus.clone())),
     };
     let runtime_hooks = before_root_changes(spec)?;
     let net_devices = net_devices(spec);
-    let mut b = Builder::default();
     let birth = namespaces::enter(&mut b, &namespaces, spec, facts, options)?;
     session(&mut b, &context, &namespaces, options)?;
     let receive_at = b.steps.len();
@@ -80,6 +79,7 @@ pub fn create(spec: &Spec, facts: &Facts, options: &CreateOptions) -> Result<Pla
         id_maps,
         image: image::plan(process, facts)?,
         runtime_hooks,
+        seccomp: filter,
         net_devices,
         parent_limits,
         warnings: b.warnings,
@@ -92,7 +92,7 @@ fn session(
     b: &mut Builder,
     context: &process::Context<'_>,
     namespaces: &Namespaces<'_>,
-    options: &CreateOptions,
+    options: &CreateOptions<'_>,
 ) -> Result<()> {
     b.step("process", Step::NewSession);
     if options.new_keyring {

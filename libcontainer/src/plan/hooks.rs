@@ -80,32 +80,45 @@ impl HookKind {
 /// The hooks of one kind that the parent runs.
 ///
 /// # Errors
-/// A path that is not absolute, a timeout that is not positive, a zero byte.
-pub fn runtime_hooks(spec: &Spec, kind: HookKind) -> Result<Vec<Hook>> {
-    let hooks = kind.of(spec);
-    at_most(&format!("hooks.{}", kind.name()), hooks.len(), HOOKS)?;
-    hooks
-        .iter()
-        .enumerate()
-        .map(|(index, hook)| {
-            let field = format!("hooks.{}[{index}]", kind.name());
-            check(&field, hook)?;
-            Ok(Hook {
-                path: hook.path().clone(),
-                args: arguments(hook),
-                env: hook.env().clone().unwrap_or_default(),
-                timeout: timeout(&field, hook)?,
-                field,
+/// A path that is not absolute, a timeout that is not positive.
+pub(crate) fn runtime_hooks(spec: &Spec, kind: HookKind) -> Result<Vec<Hook>> {
+    let list = kind.of(spec);
+    let field = format!("hooks.{}", kind.name());
+    at_most(&field, list.len(), HOOKS)?;
+    let hooks = Hook::from_spec(list, &field);
+    for (hook, planned) in list.iter().zip(&hooks) {
+        check(&planned.field, hook)?;
+        timeout(&planned.field, hook)?;
+    }
+    Ok(hooks)
+}
+
+impl Hook {
+    /// Hooks of a configuration that was checked when the container was made; `field` is the JSON
+    /// path of their list.
+    pub fn from_spec(hooks: &[HookSpec], field: &str) -> Vec<Self> {
+        hooks
+            .iter()
+            .enumerate()
+            .map(|(index, hook)| {
+                let field = format!("{field}[{index}]");
+                Self {
+                    path: hook.path().clone(),
+                    args: arguments(hook),
+                    env: hook.env().clone().unwrap_or_default(),
+                    timeout: timeout(&field, hook).ok().flatten(),
+                    field,
+                }
             })
-        })
-        .collect()
+            .collect()
+    }
 }
 
 /// The hooks of one kind that the container's process runs.
 pub(crate) fn container_hooks(
     spec: &Spec,
     kind: HookKind,
-    options: &CreateOptions,
+    options: &CreateOptions<'_>,
 ) -> Result<Vec<HookStep>> {
     let hooks = kind.of(spec);
     let field = format!("hooks.{}", kind.name());
@@ -137,7 +150,10 @@ pub(crate) fn container_hooks(
             Ok(HookStep {
                 path: c_path(&format!("{field}.path"), hook.path())?,
                 argv: array(&format!("{field}.args"), &arguments(hook))?,
-                envp: array(&format!("{field}.env"), hook.env().as_deref().unwrap_or_default())?,
+                envp: array(
+                    &format!("{field}.env"),
+                    hook.env().as_deref().unwrap_or_default(),
+                )?,
                 timeout_ms: timeout(&field, hook)?.map(|seconds| seconds.saturating_mul(1000)),
                 state: state.clone(),
                 pid_offset,
@@ -199,7 +215,7 @@ struct State<'a> {
     annotations: BTreeMap<&'a str, &'a str>,
 }
 
-fn state(spec: &Spec, options: &CreateOptions, status: &str) -> Result<(Vec<u8>, usize)> {
+fn state(spec: &Spec, options: &CreateOptions<'_>, status: &str) -> Result<(Vec<u8>, usize)> {
     let annotations = spec.annotations().as_ref();
     let state = State {
         oci_version: spec.version(),

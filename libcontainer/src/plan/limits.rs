@@ -180,7 +180,11 @@ pub(crate) const MODES: &[(&str, MemoryPolicyModeType, i32)] = &[
     ("MPOL_BIND", MemoryPolicyModeType::MpolBind, 2),
     ("MPOL_INTERLEAVE", MemoryPolicyModeType::MpolInterleave, 3),
     ("MPOL_LOCAL", MemoryPolicyModeType::MpolLocal, 4),
-    ("MPOL_PREFERRED_MANY", MemoryPolicyModeType::MpolPreferredMany, 5),
+    (
+        "MPOL_PREFERRED_MANY",
+        MemoryPolicyModeType::MpolPreferredMany,
+        5,
+    ),
     (
         "MPOL_WEIGHTED_INTERLEAVE",
         MemoryPolicyModeType::MpolWeightedInterleave,

@@ -50,10 +50,9 @@ fn number(text: &str) -> Option<u32> {
 pub(crate) fn words(bits: &[u8]) -> Vec<u64> {
     bits.chunks(8)
         .map(|chunk| {
-            chunk
-                .iter()
-                .enumerate()
-                .fold(0, |word, (index, byte)| word | u64::from(*byte) << (8 * index))
+            chunk.iter().enumerate().fold(0, |word, (index, byte)| {
+                word | u64::from(*byte) << (8 * index)
+            })
         })
         .collect()
 }

@@ -110,7 +110,10 @@ pub(crate) const TABLE: &[(&str, Effect)] = &[
     ("rstrictatime", Effect::AtimeTree(attr::STRICTATIME)),
     ("rsuid", Effect::ClearTree(attr::NOSUID)),
     ("rsymfollow", Effect::ClearTree(attr::NOSYMFOLLOW)),
-    ("runbindable", Effect::PropagationTree(propagation::UNBINDABLE)),
+    (
+        "runbindable",
+        Effect::PropagationTree(propagation::UNBINDABLE),
+    ),
     ("rw", Effect::Clear(attr::RDONLY)),
     ("shared", Effect::Propagation(propagation::SHARED)),
     ("silent", Effect::Nothing),

@@ -9,11 +9,11 @@ use oci_spec::runtime::{Mount, Spec};
 use super::builder::{Builder, at_most, c_path, c_string, clean, quoted};
 use super::kernel::{attr, propagation};
 use super::mount_options::{self, MountOptions};
-use super::namespaces::{Namespaces, id_maps, ranges};
+use super::namespaces::{id_maps, ranges};
+use super::root::Context;
 use super::step::{
     Attributes, Entry, IdMapping, MountStep, NamespaceKind, Param, Source, Step, TargetKind,
 };
-use super::root::Context;
 use super::{IdMaps, OpenKind, cgroup_mounts};
 use crate::error::{Error, Result};
 use crate::facts::Facts;
@@ -346,7 +346,14 @@ fn sysfs_fallback(
     if wanted.fstype != "sysfs" || !foreign {
         return Ok(None);
     }
-    let tree = host_tree(b, context.facts, &wanted.field, Path::new("/sys"), true, None)?;
+    let tree = host_tree(
+        b,
+        context.facts,
+        &wanted.field,
+        Path::new("/sys"),
+        true,
+        None,
+    )?;
     Ok(Some(Box::new(tree)))
 }
 
@@ -381,11 +388,7 @@ fn params(b: &mut Builder, context: &Context<'_>, wanted: &Wanted<'_>) -> Result
 }
 
 /// The SELinux context of a file system that keeps none of its own.
-fn label(
-    b: &mut Builder,
-    context: &Context<'_>,
-    wanted: &Wanted<'_>,
-) -> Result<Option<Param>> {
+fn label(b: &mut Builder, context: &Context<'_>, wanted: &Wanted<'_>) -> Result<Option<Param>> {
     let linux = context.spec.linux().as_ref();
     let Some(label) = linux
         .and_then(|l| l.mount_label().as_deref())
@@ -399,7 +402,10 @@ fn label(
     }
     let value = c_string("linux.mountLabel", label)?;
     if !context.facts.selinux {
-        b.warn("linux.mountLabel", "SELinux is not enabled; no label is set");
+        b.warn(
+            "linux.mountLabel",
+            "SELinux is not enabled; no label is set",
+        );
         return Ok(None);
     }
     Ok(Some(Param::Text {

@@ -112,8 +112,10 @@ impl<'a> Namespaces<'a> {
 
     /// The field to blame for a namespace.
     pub(crate) fn field(&self, kind: NamespaceKind) -> String {
-        self.get(kind)
-            .map_or_else(|| "linux.namespaces".to_owned(), |wanted| wanted.field.clone())
+        self.get(kind).map_or_else(
+            || "linux.namespaces".to_owned(),
+            |wanted| wanted.field.clone(),
+        )
     }
 
     /// Joined ones but for the user and the PID namespace, the mount namespace last.
@@ -146,7 +148,7 @@ pub(crate) fn enter(
     namespaces: &Namespaces<'_>,
     spec: &Spec,
     facts: &Facts,
-    options: &CreateOptions,
+    options: &CreateOptions<'_>,
 ) -> Result<Birth> {
     let mut birth = Birth {
         trees_on_request: namespaces.has(NamespaceKind::User)
@@ -154,7 +156,7 @@ pub(crate) fn enter(
             && facts.may_mount,
         ..Birth::default()
     };
-    if options.systemd_unit {
+    if options.cgroup.unit().is_some() {
         b.step("linux.cgroupsPath", Step::Ask(Request::AttachUnit));
     }
     b.step("linux.cgroupsPath", Step::EnterCgroup);
@@ -317,7 +319,10 @@ fn join_user_namespace(
 
 /// The lines of `timens_offsets` (time_namespaces(7)).
 fn time_offsets(spec: &Spec) -> Vec<u8> {
-    let offsets = spec.linux().as_ref().and_then(|l| l.time_offsets().as_ref());
+    let offsets = spec
+        .linux()
+        .as_ref()
+        .and_then(|l| l.time_offsets().as_ref());
     let mut lines: Vec<String> = offsets
         .into_iter()
         .flatten()
@@ -345,11 +350,9 @@ pub(crate) fn id_maps(spec: &Spec, facts: &Facts) -> Result<IdMaps> {
         linux.and_then(|l| l.gid_mappings().as_deref()),
     )?;
     // Without privilege a process may map its own id alone (user_namespaces(7)).
-    let own = |map: &[IdRange], id: u32| {
-        matches!(map, [only] if only.count == 1 && only.outside == id)
-    };
-    let with_helpers =
-        facts.euid != 0 && !(own(&uids, facts.euid) && own(&gids, facts.egid));
+    let own =
+        |map: &[IdRange], id: u32| matches!(map, [only] if only.count == 1 && only.outside == id);
+    let with_helpers = facts.euid != 0 && !(own(&uids, facts.euid) && own(&gids, facts.egid));
     Ok(IdMaps {
         deny_setgroups: facts.euid != 0 && !with_helpers,
         with_helpers,

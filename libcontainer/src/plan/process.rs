@@ -28,6 +28,7 @@ pub(crate) struct Context<'a> {
     pub(crate) user_namespace: bool,
     /// The maps of a new user namespace.
     pub(crate) id_maps: Option<&'a IdMaps>,
+    pub(crate) filter: Option<&'a seccomp::Filter>,
     /// Descriptors from 3 on that the program keeps.
     pub(crate) preserve_fds: u32,
     /// Whether it is the container's first process.
@@ -144,7 +145,7 @@ pub(crate) fn tail(
         b.step("process.noNewPrivileges", Step::NoNewPrivileges);
     }
     if !no_new_privileges {
-        seccomp(b, context);
+        install(b, context);
     }
     credentials(b, context)?;
     b.step("process.args", Step::FindProgram);
@@ -152,7 +153,7 @@ pub(crate) fn tail(
     // The filter is meant for the program: hooks of the container come before it where they can.
     let hooks_first = !start_hooks.is_empty() && no_new_privileges && !notifies(context);
     if no_new_privileges && !hooks_first {
-        seccomp(b, context);
+        install(b, context);
     }
     let first = 3_u32
         .saturating_add(context.preserve_fds)
@@ -166,7 +167,7 @@ pub(crate) fn tail(
         b.step("hooks.startContainer", Step::Hooks(start_hooks));
     }
     if hooks_first {
-        seccomp(b, context);
+        install(b, context);
     }
     if context.facts.listen_fds > 0 {
         b.step("process.env", Step::ListenPid);
@@ -175,10 +176,28 @@ pub(crate) fn tail(
     Ok(parent_limits)
 }
 
-fn seccomp(_b: &mut Builder, _context: &Context<'_>) {}
+/// The filter of the configuration.
+pub(crate) fn filter(b: &mut Builder, spec: &Spec) -> Result<Option<seccomp::Filter>> {
+    let linux = spec.linux().as_ref();
+    let Some(profile) = linux.and_then(|l| l.seccomp().as_ref()) else {
+        return Ok(None);
+    };
+    let filter = seccomp::compile(profile, &seccomp::Options::default())
+        .map_err(|error| Error::config("linux.seccomp", error))?;
+    for warning in filter.warnings() {
+        b.warn("linux.seccomp", warning);
+    }
+    Ok(Some(filter))
+}
 
-fn notifies(_context: &Context<'_>) -> bool {
-    false
+fn install(b: &mut Builder, context: &Context<'_>) {
+    if context.filter.is_some() {
+        b.step("linux.seccomp", Step::Seccomp);
+    }
+}
+
+fn notifies(context: &Context<'_>) -> bool {
+    context.filter.is_some_and(seccomp::Filter::notifies)
 }
 
 fn resources(b: &mut Builder, context: &Context<'_>) -> Result<Option<ParentLimits>> {
@@ -198,7 +217,10 @@ fn resources(b: &mut Builder, context: &Context<'_>) -> Result<Option<ParentLimi
         b.step(field, Step::CpuAffinity { mask });
     }
     if let Some(scheduler) = process.scheduler() {
-        b.step("process.scheduler", Step::Scheduler(limits::scheduler(scheduler)?));
+        b.step(
+            "process.scheduler",
+            Step::Scheduler(limits::scheduler(scheduler)?),
+        );
     }
     if let Some(priority) = process.io_priority() {
         let value = limits::io_priority(priority)?;
@@ -268,7 +290,10 @@ fn credentials(b: &mut Builder, context: &Context<'_>) -> Result<()> {
     } = capabilities::sets(b, context.facts, process.capabilities().as_ref());
     b.step("process.user", Step::OwnStdio { uid });
     working_directory(b, context, false)?;
-    b.step("process.capabilities.bounding", Step::Bounding { keep: bounding });
+    b.step(
+        "process.capabilities.bounding",
+        Step::Bounding { keep: bounding },
+    );
     b.step("process.user", Step::KeepCapabilities(true));
     b.step("process.user.additionalGids", Step::Groups { gids });
     b.step("process.user", Step::User { uid, gid });
@@ -281,7 +306,10 @@ fn credentials(b: &mut Builder, context: &Context<'_>) -> Result<()> {
             inheritable,
         },
     );
-    b.step("process.capabilities.ambient", Step::Ambient { raise: ambient });
+    b.step(
+        "process.capabilities.ambient",
+        Step::Ambient { raise: ambient },
+    );
     working_directory(b, context, true)?;
     Ok(())
 }

@@ -24,7 +24,7 @@ pub(crate) struct Context<'a> {
     pub(crate) spec: &'a Spec,
     pub(crate) namespaces: &'a Namespaces<'a>,
     pub(crate) facts: &'a Facts,
-    pub(crate) options: &'a CreateOptions,
+    pub(crate) options: &'a CreateOptions<'a>,
 }
 
 impl Context<'_> {
@@ -34,7 +34,7 @@ impl Context<'_> {
 }
 
 /// Where the root file system is on the host.
-pub(crate) fn path(spec: &Spec, options: &CreateOptions) -> Result<PathBuf> {
+pub(crate) fn path(spec: &Spec, options: &CreateOptions<'_>) -> Result<PathBuf> {
     let Some(root) = spec.root() else {
         return Err(Error::config("root", "root must be specified"));
     };
@@ -114,7 +114,12 @@ pub(crate) fn build(b: &mut Builder, context: &Context<'_>) -> Result<Vec<Entry>
     } else {
         let path = c_path("root.path", &path)?;
         b.step("root.path", Step::OpenRoot { path });
-        if context.spec.mounts().as_ref().is_some_and(|m| !m.is_empty()) {
+        if context
+            .spec
+            .mounts()
+            .as_ref()
+            .is_some_and(|m| !m.is_empty())
+        {
             b.warn(
                 "mounts",
                 "are made in the caller's mount namespace, as the container has none, and stay when it is gone",
@@ -155,7 +160,11 @@ pub(crate) fn finish(b: &mut Builder, context: &Context<'_>) -> Result<()> {
     {
         b.step("linux.rootfsPropagation", Step::RootPropagation { flags });
     }
-    let read_only = context.spec.root().as_ref().and_then(|root| root.readonly());
+    let read_only = context
+        .spec
+        .root()
+        .as_ref()
+        .and_then(|root| root.readonly());
     if read_only == Some(true) {
         if !context.own_mounts() {
             return Err(Error::config(

@@ -9,8 +9,8 @@ use oci_spec::runtime::Spec;
 use super::builder::{Builder, at_most, c_path, c_string, quoted};
 use super::namespaces::Namespaces;
 use super::step::{NamespaceKind, Step};
-use super::CreateOptions;
 use crate::error::{Error, Result};
+use crate::facts::Facts;
 
 const SYSCTLS: usize = 4096;
 
@@ -59,7 +59,9 @@ fn field(key: &str) -> String {
 /// The path below `/proc/sys`. Where the first separator is a dot, dots separate and a slash stands
 /// for a dot; otherwise it is the path already.
 fn path(field: &str, key: &str) -> Result<String> {
-    let dots = key.find(['.', '/']).is_some_and(|at| key[at..].starts_with('.'));
+    let dots = key
+        .find(['.', '/'])
+        .is_some_and(|at| key[at..].starts_with('.'));
     let path: String = if dots {
         key.chars()
             .map(|character| match character {
@@ -78,12 +80,8 @@ fn path(field: &str, key: &str) -> Result<String> {
 }
 
 /// Only parameters of a namespace that the container has for itself may be set.
-pub(crate) fn check(
-    spec: &Spec,
-    namespaces: &Namespaces<'_>,
-    options: &CreateOptions,
-) -> Result<()> {
-    let separate = |kind| namespaces.has(kind) && !options.own_namespaces.contains(&kind);
+pub(crate) fn check(spec: &Spec, namespaces: &Namespaces<'_>, facts: &Facts) -> Result<()> {
+    let separate = |kind| namespaces.has(kind) && !facts.own_namespaces.contains(&kind);
     for key in wanted(spec).into_keys() {
         let field = field(key);
         let path = path(&field, key)?;
