@@ -2,6 +2,9 @@
 
 #![forbid(unsafe_code)]
 
+mod lenient;
+mod locate;
+
 use std::io::Read;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
@@ -9,6 +12,8 @@ use std::path::Path;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use oci_spec::runtime::{Process, Spec};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -53,9 +58,7 @@ fn read_capped(name: &str, file: std::fs::File) -> Result<Vec<u8>> {
 /// # Errors
 /// What is wrong, with the JSON path of the field.
 pub fn load(bytes: &[u8]) -> Result<(Spec, Vec<String>)> {
-    let spec =
-        serde_json::from_slice(bytes).map_err(|error| Error::config("config.json", error))?;
-    Ok((spec, Vec::new()))
+    typed(bytes, "", lenient::spec)
 }
 
 /// The process in these bytes (`exec --process`), with warnings about what was left out.
@@ -63,6 +66,35 @@ pub fn load(bytes: &[u8]) -> Result<(Spec, Vec<String>)> {
 /// # Errors
 /// What is wrong, with the JSON path of the field.
 pub fn load_process(bytes: &[u8]) -> Result<(Process, Vec<String>)> {
-    let process = serde_json::from_slice(bytes).map_err(|error| Error::config("process", error))?;
-    Ok((process, Vec::new()))
+    typed(bytes, "process", lenient::process)
 }
+
+/// What is right at once costs one pass. Only what is not is looked at again, without what the
+/// specification lets a runtime pass over.
+fn typed<T: DeserializeOwned>(
+    bytes: &[u8],
+    root: &str,
+    tolerate: fn(&mut Value) -> Vec<String>,
+) -> Result<(T, Vec<String>)> {
+    let first = match serde_json::from_slice(bytes) {
+        Ok(value) => return Ok((value, Vec::new())),
+        Err(error) => error,
+    };
+    let Ok(mut value) = serde_json::from_slice::<Value>(bytes) else {
+        return Err(syntax(root, &first));
+    };
+    let warnings = tolerate(&mut value);
+    let pruned = serde_json::to_vec(&value).map_err(|error| syntax(root, &error))?;
+    match serde_json::from_slice(&pruned) {
+        Ok(value) => Ok((value, warnings)),
+        Err(error) => Err(locate::error(root, &pruned, &error)),
+    }
+}
+
+fn syntax(root: &str, error: &serde_json::Error) -> Error {
+    let name = if root.is_empty() { "config.json" } else { root };
+    Error::config(name, format_args!("is no JSON: {error}"))
+}
+
+#[cfg(test)]
+mod tests;
