@@ -66,6 +66,15 @@ impl Error {
         }
     }
 
+    /// A raw system call on an object failed.
+    pub(crate) fn fault(object: impl std::fmt::Display, fault: crate::sys::Fault) -> Self {
+        Self::system(
+            object,
+            fault.call.name(),
+            nix::errno::Errno::from_raw(fault.errno),
+        )
+    }
+
     /// Puts what was being done in front of the message.
     pub(crate) fn within(mut self, phase: impl std::fmt::Display) -> Self {
         self.message = format!("{phase}: {}", self.message);

@@ -11,14 +11,20 @@
 pub mod container;
 pub mod error;
 pub mod facts;
+pub(crate) mod init;
+pub(crate) mod launch;
 pub mod plan;
+pub(crate) mod procfs;
+mod seal;
 pub mod spec;
+pub(crate) mod store;
 pub(crate) mod sync;
-#[allow(dead_code)] // launch and init use it
 pub(crate) mod sys;
 mod validate;
 
+pub use container::ExecChanges;
 pub use container::{
     Container, Create, Exec, ExecProcess, Exit, ManagerKind, Process, State, Status, Terminal,
 };
 pub use error::{Error, ErrorKind, Result};
+pub use seal::seal;

@@ -10,7 +10,7 @@ mod devices;
 mod exec;
 mod hooks;
 mod image;
-mod kernel;
+pub(crate) mod kernel;
 mod limits;
 mod lists;
 mod mount_options;
@@ -27,12 +27,15 @@ pub(crate) mod tests;
 use std::ffi::CString;
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use step::{CStringArray, Entry, NamespaceKind, Slot};
 
 pub(crate) use builder::{at_most, quoted};
 pub use create::create;
 pub use exec::{changed_process, exec};
 pub use hooks::HookKind;
+pub(crate) use hooks::runtime_hooks;
 pub(crate) use namespaces::id_maps;
 
 /// All that is done to start one process in a container: what the parent opens, how it clones, and
@@ -165,7 +168,7 @@ pub struct Image {
 pub const HOME_ROOM: usize = 4096;
 
 /// A hook that the parent runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hook {
     /// The program.
     pub path: PathBuf,

@@ -36,6 +36,13 @@ pub(crate) fn duplicate_onto(from: BorrowedFd<'_>, target: RawFd) -> Result<()> 
     unsafe { syscall(Call::Dup, libc::SYS_dup3, [fd(from), target as usize, 0]) }.map(drop)
 }
 
+/// Whether a number is that of an open descriptor.
+pub(crate) fn is_open(number: u32) -> bool {
+    let args = [number as usize, libc::F_GETFD as usize, 0];
+    // SAFETY: F_GETFD takes a number.
+    unsafe { syscall(Call::Fcntl, libc::SYS_fcntl, args) }.is_ok()
+}
+
 /// Marks one descriptor close-on-exec.
 pub(crate) fn close_on_exec(raw: RawFd) -> Result<()> {
     let args = [

@@ -52,6 +52,29 @@ struct CapabilityWords {
 /// `_LINUX_CAPABILITY_VERSION_3`.
 const CAPABILITY_VERSION: u32 = 0x2008_0522;
 
+/// The effective set of the calling thread (capget(2)).
+pub(crate) fn effective_capabilities() -> Result<u64> {
+    let header = CapabilityHeader {
+        version: CAPABILITY_VERSION,
+        pid: 0,
+    };
+    let mut data = [CapabilityWords {
+        effective: 0,
+        permitted: 0,
+        inheritable: 0,
+    }; 2];
+    // SAFETY: version 3 reads a header and writes two of these.
+    unsafe {
+        syscall(
+            Call::Capset,
+            libc::SYS_capget,
+            [ptr(&header), ptr_mut(&mut data)],
+        )
+    }?;
+    let [low, high] = data;
+    Ok(u64::from(low.effective) | u64::from(high.effective) << 32)
+}
+
 /// capset(2) for the calling thread.
 pub(crate) fn set_capabilities(effective: u64, permitted: u64, inheritable: u64) -> Result<()> {
     let header = CapabilityHeader {

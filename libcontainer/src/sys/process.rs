@@ -14,8 +14,6 @@ pub(crate) struct Cloned {
     pub pid: i32,
     /// A descriptor of it.
     pub pidfd: OwnedFd,
-    /// Whether it was born in the cgroup that was asked for. The kernel is older than 5.7 where not.
-    pub in_cgroup: bool,
 }
 
 /// The kernel's `struct clone_args` (clone3(2)).
@@ -39,7 +37,8 @@ struct CloneArgs {
 const CLONE_ARGS_OLD: usize = 64;
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
-/// Clones the calling thread with `CLONE_*` flags and `CLONE_PIDFD`; memory is copied, not shared.
+/// Clones the calling thread, into a version 2 cgroup where one is given (`ENOSYS`, `E2BIG` or
+/// `EINVAL` where the kernel is older than 5.7), with `CLONE_*` flags and `CLONE_PIDFD`; memory is copied, not shared.
 /// The child has every signal blocked, as the handlers that it inherits are the host program's.
 ///
 /// `child` runs in the new process. It may do only what is safe in a signal handler: other threads'
@@ -62,15 +61,8 @@ pub(crate) fn clone(
 
 /// `None` in the child.
 fn clone_blocked(flags: u64, into_cgroup: Option<BorrowedFd<'_>>) -> Result<Option<Cloned>> {
-    if let Some(cgroup) = into_cgroup {
-        match clone3(flags, Some(cgroup)) {
-            Err(fault) if matches!(fault.errno, libc::EINVAL | libc::E2BIG) => {}
-            Err(fault) if fault.is_missing() => return clone_legacy(flags),
-            other => return other,
-        }
-    }
-    match clone3(flags, None) {
-        Err(fault) if fault.is_missing() => clone_legacy(flags),
+    match clone3(flags, into_cgroup) {
+        Err(fault) if fault.is_missing() && into_cgroup.is_none() => clone_legacy(flags),
         other => other,
     }
 }
@@ -92,7 +84,7 @@ fn clone3(flags: u64, into_cgroup: Option<BorrowedFd<'_>>) -> Result<Option<Clon
     // SAFETY: `args` is what clone3 takes and `pidfd` outlives the call. Without CLONE_VM the child
     // goes on with a copy of this stack, in which it is the only thread.
     let pid = unsafe { syscall(Call::Clone, libc::SYS_clone3, [ptr(&args), length]) }?;
-    Ok(cloned(pid, pidfd, into_cgroup.is_some()))
+    Ok(cloned(pid, pidfd))
 }
 
 /// clone(2) for kernels before 5.3 and where a filter answers ENOSYS for clone3. It has no bit for
@@ -109,15 +101,14 @@ fn clone_legacy(flags: u64) -> Result<Option<Cloned>> {
     let args = [0, flags, ptr_mut(&mut pidfd), 0, 0];
     // SAFETY: as for clone3; a stack of 0 means a copy of this one.
     let pid = unsafe { syscall(Call::Clone, libc::SYS_clone, args) }?;
-    Ok(cloned(pid, pidfd, false))
+    Ok(cloned(pid, pidfd))
 }
 
-fn cloned(pid: usize, pidfd: c_int, in_cgroup: bool) -> Option<Cloned> {
+fn cloned(pid: usize, pidfd: c_int) -> Option<Cloned> {
     (pid != 0).then(|| Cloned {
         pid: pid as i32,
         // SAFETY: the kernel made it for the parent.
         pidfd: unsafe { own(pidfd as usize) },
-        in_cgroup,
     })
 }
 
@@ -232,6 +223,50 @@ pub(crate) fn wait(child: BorrowedFd<'_>) -> Result<i32> {
         libc::CLD_DUMPED => status | 0x80,
         _ => status,
     })
+}
+
+/// A descriptor of a process (pidfd_open(2)).
+pub(crate) fn pidfd_open(pid: i32) -> Result<OwnedFd> {
+    // SAFETY: numbers.
+    let opened = unsafe { syscall(Call::PidfdOpen, libc::SYS_pidfd_open, [pid as usize, 0]) }?;
+    // SAFETY: it is new.
+    Ok(unsafe { own(opened) })
+}
+
+/// Sends a signal to a process by its pidfd (pidfd_send_signal(2)).
+pub(crate) fn send_signal(process: BorrowedFd<'_>, signal: i32) -> Result<()> {
+    let args = [fd(process), signal as usize, 0, 0];
+    // SAFETY: numbers, and no siginfo_t.
+    unsafe { syscall(Call::Kill, libc::SYS_pidfd_send_signal, args) }.map(drop)
+}
+
+/// execveat(2) of an open file. Returns only where it failed.
+pub(crate) fn execute_descriptor(
+    file: BorrowedFd<'_>,
+    argv: &CStringArray,
+    envp: &CStringArray,
+) -> Fault {
+    let args = [
+        fd(file),
+        c"".as_ptr().expose_provenance(),
+        argv.as_ptr().expose_provenance(),
+        envp.as_ptr().expose_provenance(),
+        libc::AT_EMPTY_PATH as usize,
+    ];
+    // SAFETY: the path ends with a zero byte, the arrays with a null pointer, and their strings with
+    // a zero byte.
+    match unsafe { syscall(Call::Execve, libc::SYS_execveat, args) } {
+        Err(fault) => fault,
+        Ok(_) => Fault::new(Call::Execve, 0),
+    }
+}
+
+/// The `CLONE_NEW*` flag of a namespace file (`NS_GET_NSTYPE`, ioctl_ns(2)).
+pub(crate) fn namespace_type(namespace: BorrowedFd<'_>) -> Result<i32> {
+    const NS_GET_NSTYPE: usize = 0xb703;
+    // SAFETY: the request takes no argument.
+    unsafe { syscall(Call::Setns, libc::SYS_ioctl, [fd(namespace), NS_GET_NSTYPE]) }
+        .map(|kind| kind as i32)
 }
 
 /// Kills a process by its pidfd.

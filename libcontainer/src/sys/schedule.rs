@@ -6,8 +6,13 @@ use crate::plan::step::SchedAttr;
 
 /// prlimit64(2) for the calling process.
 pub(crate) fn set_limit(resource: u32, soft: u64, hard: u64) -> Result<()> {
+    set_limit_of(0, resource, soft, hard)
+}
+
+/// prlimit64(2) for any process; 0 is the calling one.
+pub(crate) fn set_limit_of(pid: i32, resource: u32, soft: u64, hard: u64) -> Result<()> {
     let limit = [soft, hard];
-    let args = [0, resource as usize, ptr(&limit), 0];
+    let args = [pid as usize, resource as usize, ptr(&limit), 0];
     // SAFETY: `struct rlimit64` is two numbers, and no old one is wanted.
     unsafe { syscall(Call::Prlimit, libc::SYS_prlimit64, args) }.map(drop)
 }

@@ -1,0 +1,239 @@
+//! Makes a container from what was prepared.
+
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::SystemTime;
+
+use super::create::{Create, Terminal};
+use super::parent::{ContainerParent, hint_for_death};
+use super::prepare::{Prepared, cgroup_error};
+use super::{Container, Process, outputs, terminal};
+use crate::error::{Error, ErrorKind, Result};
+use crate::launch::{
+    Child, Console, Cradle, Descriptors, Entrance, Given, Undo, bear, pidfd_socket, resctrl,
+    seccomp_agent, until_executed, until_ready,
+};
+use crate::plan::step::Step;
+use crate::plan::{HookKind, Plan, render, runtime_hooks};
+use crate::store::{Directory, Record, RecordedHooks, StartFifo};
+use crate::sync::Message;
+
+/// A container with its first process.
+pub(super) struct Made {
+    pub(super) container: Container,
+    pub(super) process: Process,
+}
+
+/// Makes a container whose program waits on the FIFO.
+pub(super) fn create(mut wanted: Create) -> Result<Made> {
+    let mut prepared = Prepared::new(&wanted)?;
+    let console = match std::mem::take(&mut wanted.terminal) {
+        Terminal::Socket(path) => Some(Console::Path(path)),
+        Terminal::Keep if terminal::is_wanted(prepared.spec.process().as_ref()) => {
+            return Err(Error::new(
+                ErrorKind::InvalidConfig,
+                "process.terminal: a container that is only created needs a console socket",
+            ));
+        }
+        Terminal::Keep => None,
+    };
+    let mut making = Making::begin(&wanted, &prepared)?;
+    let gate = StartFifo::open(making.directory()?)?;
+    making.bear(&mut wanted, &mut prepared, console, Some(gate))?;
+    making.until_ready(&wanted, &prepared)?;
+    StartFifo::created(making.directory()?)?;
+    making.finish(prepared, None)
+}
+
+/// Makes a container and starts its program.
+pub(super) fn run(mut wanted: Create) -> Result<Made> {
+    let mut prepared = Prepared::new(&wanted)?;
+    let (console, master) = match std::mem::take(&mut wanted.terminal) {
+        Terminal::Socket(path) => (Some(Console::Path(path)), None),
+        Terminal::Keep if terminal::is_wanted(prepared.spec.process().as_ref()) => {
+            let (receiver, sender) = terminal::pair()?;
+            (Some(Console::Socket(sender)), Some(receiver))
+        }
+        Terminal::Keep => (None, None),
+    };
+    let mut making = Making::begin(&wanted, &prepared)?;
+    making.bear(&mut wanted, &mut prepared, console, None)?;
+    making.until_ready(&wanted, &prepared)?;
+    let master = master
+        .map(|receiver| terminal::receive(receiver.as_fd()))
+        .transpose()?;
+    making.go(&prepared)?;
+    making.finish(prepared, master)
+}
+
+/// A container that is being made. Dropped before it is finished, it takes everything back.
+struct Making {
+    undo: Undo,
+    record: Record,
+    warnings: Vec<String>,
+    descriptors: Option<Descriptors>,
+}
+
+impl Making {
+    /// What needs no process: the directory, the cgroup with its limits.
+    fn begin(wanted: &Create, prepared: &Prepared) -> Result<Self> {
+        let mut undo = Undo::default();
+        undo.directory = Some(Directory::create(&wanted.root, &wanted.id)?);
+        StartFifo::create(held(&undo.directory)?)?;
+        let cgroup = prepared.cgroup.create().map_err(cgroup_error)?;
+        let record = record(wanted, prepared, cgroup.record());
+        undo.cgroup = Some(cgroup);
+        let mut record = record?;
+        if let Some(wish) = prepared
+            .spec
+            .linux()
+            .as_ref()
+            .and_then(|linux| linux.intel_rdt().as_ref())
+        {
+            record.intel_rdt = resctrl::create(&wanted.id, wish)?;
+            undo.intel_rdt.clone_from(&record.intel_rdt);
+        }
+        Ok(Self {
+            undo,
+            record,
+            warnings: Vec::new(),
+            descriptors: None,
+        })
+    }
+
+    fn directory(&self) -> Result<&Directory> {
+        held(&self.undo.directory)
+    }
+
+    fn child(&self) -> Result<&Child> {
+        held(&self.undo.child)
+    }
+
+    fn bear(
+        &mut self,
+        wanted: &mut Create,
+        prepared: &mut Prepared,
+        console: Option<Console>,
+        gate: Option<OwnedFd>,
+    ) -> Result<()> {
+        let given = Given {
+            console_socket: console,
+            container_process: None,
+        };
+        let descriptors = Descriptors::open(&prepared.plan, &prepared.proc, given)?;
+        let cradle = Cradle {
+            proc: &prepared.proc,
+            descriptors: &descriptors,
+            cgroup: Entrance {
+                cgroup: held(&self.undo.cgroup)?,
+                below: &[],
+            },
+            gate,
+            stdio: wanted.stdio.take(),
+        };
+        self.undo.child = Some(bear(&mut prepared.plan, cradle)?);
+        self.descriptors = Some(descriptors);
+        Ok(())
+    }
+
+    /// Serves the child, then does what must be done before the program may start.
+    fn until_ready(&mut self, wanted: &Create, prepared: &Prepared) -> Result<()> {
+        let child = self.undo.child.as_mut().ok_or_else(gone)?;
+        let mut parent = ContainerParent {
+            prepared,
+            directory: held(&self.undo.directory)?,
+            cgroup: self.undo.cgroup.as_mut().ok_or_else(gone)?,
+            record: &mut self.record,
+            descriptors: held(&self.descriptors)?,
+        };
+        let told = until_ready(&prepared.plan, child, &mut parent)?;
+        self.warnings = told.warnings;
+        let profile = prepared
+            .spec
+            .linux()
+            .as_ref()
+            .and_then(|linux| linux.seccomp().as_ref());
+        if let (Some(listener), Some(profile)) = (told.listener, profile) {
+            let state = parent.hook_state(child.pid)?;
+            seccomp_agent::send(listener, profile, child.pid, &state)?;
+        }
+        if let Some(path) = &wanted.pidfd_socket {
+            pidfd_socket::send(path, pidfd_socket::Origin::Container, child.pidfd.as_fd())?;
+        }
+        if let Some(path) = &wanted.pid_file {
+            outputs::write_pid_file(path, child.pid)?;
+        }
+        Ok(())
+    }
+
+    /// Starts the program without the FIFO.
+    fn go(&self, prepared: &Prepared) -> Result<()> {
+        StartFifo::passed_by(self.directory()?)?;
+        let child = self.child()?;
+        child.channel.say(Message::Go)?;
+        until_executed(&prepared.plan, child, || {
+            self.undo.cgroup.as_ref().and_then(hint_for_death)
+        })
+    }
+
+    fn finish(self, prepared: Prepared, terminal: Option<OwnedFd>) -> Result<Made> {
+        let (directory, child) = self.undo.keep()?;
+        let directory = directory.ok_or_else(gone)?;
+        let mut warnings = prepared.plan.warnings;
+        warnings.extend(self.warnings);
+        let container = Container::new(directory, self.record, prepared.proc, warnings)?;
+        let process = Process {
+            pid: child.pid,
+            pidfd: child.pidfd,
+            terminal,
+        };
+        Ok(Made { container, process })
+    }
+}
+
+fn record(wanted: &Create, prepared: &Prepared, cgroup: cgroups::Record) -> Result<Record> {
+    let spec = &prepared.spec;
+    Ok(Record {
+        format: crate::store::FORMAT,
+        id: wanted.id.clone(),
+        oci_version: spec.version().clone(),
+        bundle: prepared.bundle.clone(),
+        rootfs: prepared.rootfs(),
+        created: humantime::format_rfc3339_nanos(SystemTime::now()).to_string(),
+        owner: nix::unistd::geteuid().as_raw(),
+        init_process_pid: 0,
+        init_process_start: 0,
+        rootless: prepared.rootless,
+        cgroup,
+        intel_rdt: None,
+        own_pid_namespace: prepared.plan.own_pid_namespace(),
+        after_start: after_start(&prepared.plan),
+        hooks: RecordedHooks {
+            poststart: runtime_hooks(spec, HookKind::Poststart)?,
+            poststop: runtime_hooks(spec, HookKind::Poststop)?,
+        },
+        annotations: spec.annotations().clone().unwrap_or_default(),
+    })
+}
+
+fn after_start(plan: &Plan) -> BTreeMap<u16, String> {
+    let steps = (0..).zip(&plan.steps);
+    steps
+        .skip_while(|(_, entry)| !matches!(entry.step, Step::Gate))
+        .map(|(number, entry)| (number, render::step(entry)))
+        .collect()
+}
+
+fn held<T>(thing: &Option<T>) -> Result<&T> {
+    thing.as_ref().ok_or_else(gone)
+}
+
+/// Cannot happen: what is made stays until it is taken back as a whole.
+fn gone() -> Error {
+    Error::new(
+        ErrorKind::System,
+        "a part of the unfinished container is gone",
+    )
+}

@@ -1,0 +1,130 @@
+//! What a new container's process asks of this one.
+
+#![forbid(unsafe_code)]
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use cgroups::Cgroup;
+
+use super::Status;
+use super::hook_state::HookState;
+use super::prepare::{Prepared, cgroup_error};
+use crate::error::{Error, Result};
+use crate::launch::{
+    Child, Descriptors, Parent, hooks, id_maps, limits, net_devices, resctrl, trees,
+};
+use crate::plan::step::Request;
+use crate::store::{Directory, Record};
+
+/// Answers for a container that is being made.
+pub(super) struct ContainerParent<'a> {
+    pub(super) prepared: &'a Prepared,
+    pub(super) directory: &'a Directory,
+    pub(super) cgroup: &'a mut Cgroup,
+    pub(super) record: &'a mut Record,
+    pub(super) descriptors: &'a Descriptors,
+}
+
+impl Parent for ContainerParent<'_> {
+    fn answer(&mut self, request: Request, child: &Child) -> Result<()> {
+        let plan = &self.prepared.plan;
+        let proc = &self.prepared.proc;
+        match request {
+            Request::WriteIdMaps => match &plan.id_maps {
+                Some(maps) => id_maps::write(proc.as_fd(), child.pid, maps),
+                None => Ok(()),
+            },
+            Request::AttachUnit => self.attach_unit(child),
+            Request::OpenTrees => self.send_trees(child),
+            Request::MoveNetDevices => self.move_net_devices(child),
+            Request::RunHooks => {
+                self.move_net_devices(child)?;
+                self.run_hooks(child)
+            }
+            Request::ApplyLimits => match &plan.parent_limits {
+                Some(limits) => limits::apply(proc, child.pid, limits),
+                None => Ok(()),
+            },
+        }
+    }
+
+    fn born(&mut self, child: &Child) -> Result<()> {
+        let start = self.prepared.proc.start_time(child.pid);
+        self.record.init_process_pid = child.pid;
+        self.record.init_process_start = start.unwrap_or_default();
+        if let Some(group) = &self.record.intel_rdt {
+            resctrl::add_process(group, child.pid)?;
+        }
+        self.directory.write_config(&self.prepared.config)?;
+        self.directory.write_record(self.record)
+    }
+
+    fn hint_for_death(&self) -> Option<&'static str> {
+        hint_for_death(self.cgroup)
+    }
+}
+
+/// Why the process may have been killed.
+pub(super) fn hint_for_death(cgroup: &Cgroup) -> Option<&'static str> {
+    let killed = cgroup.oom_kills().is_ok_and(|kills| kills > 0);
+    killed.then_some("out of memory: is the memory limit too low?")
+}
+
+impl ContainerParent<'_> {
+    /// The state as hooks read it while the container is being made.
+    pub(super) fn hook_state(&self, pid: i32) -> Result<Vec<u8>> {
+        HookState {
+            oci_version: &self.record.oci_version,
+            id: &self.record.id,
+            status: Status::Creating,
+            pid: Some(pid),
+            bundle: &self.record.bundle,
+            annotations: &self.record.annotations,
+        }
+        .to_json()
+    }
+
+    fn run_hooks(&self, child: &Child) -> Result<()> {
+        let state = self.hook_state(child.pid)?;
+        hooks::run(
+            &self.prepared.plan.runtime_hooks,
+            "createRuntime",
+            &state,
+            &self.record.bundle,
+        )
+    }
+
+    /// systemd may have put the unit elsewhere than expected.
+    fn attach_unit(&mut self, child: &Child) -> Result<()> {
+        self.cgroup.attach_unit(child.pid).map_err(cgroup_error)?;
+        self.record.cgroup = self.cgroup.record();
+        self.directory.write_record(self.record)
+    }
+
+    fn send_trees(&self, child: &Child) -> Result<()> {
+        let namespace = self.namespace(child, "mnt")?;
+        trees::send(
+            &self.prepared.plan,
+            child,
+            namespace.as_fd(),
+            self.descriptors,
+        )
+    }
+
+    fn namespace(&self, child: &Child, name: &str) -> Result<OwnedFd> {
+        self.prepared
+            .proc
+            .open_namespace(child.pid, name)
+            .map_err(|errno| {
+                Error::system(format!("the container's {name} namespace"), "open", errno)
+            })
+    }
+
+    fn move_net_devices(&self, child: &Child) -> Result<()> {
+        if self.prepared.plan.net_devices.is_empty() {
+            return Ok(());
+        }
+        let namespace = self.namespace(child, "net")?;
+        net_devices::move_all(&self.prepared.plan.net_devices, namespace.as_fd())
+    }
+}

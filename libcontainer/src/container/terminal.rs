@@ -1,0 +1,40 @@
+//! The master of a terminal that stays with this program.
+
+#![forbid(unsafe_code)]
+
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use oci_spec::runtime::Process as ProcessSpec;
+
+use crate::error::{Error, Result};
+use crate::sys;
+
+/// Whether a process wants a terminal.
+pub(super) fn is_wanted(process: Option<&ProcessSpec>) -> bool {
+    process.is_some_and(|process| process.terminal().unwrap_or(false))
+}
+
+/// A socket pair in the place of a console socket: where to receive, and where the child sends.
+pub(super) fn pair() -> Result<(OwnedFd, OwnedFd)> {
+    socketpair(
+        AddressFamily::Unix,
+        SockType::Stream,
+        None,
+        SockFlag::SOCK_CLOEXEC,
+    )
+    .map_err(|errno| failed("socketpair", errno))
+}
+
+/// The master that the child has sent.
+pub(super) fn receive(socket: BorrowedFd<'_>) -> Result<OwnedFd> {
+    let mut name = [0; 4096];
+    let mut master = None;
+    sys::socket::receive(socket, &mut name, |came| master = Some(came))
+        .map_err(|fault| Error::fault("process.terminal", fault))?;
+    master.ok_or_else(|| failed("recvmsg", nix::errno::Errno::ENOTTY))
+}
+
+fn failed(call: &str, errno: nix::errno::Errno) -> Error {
+    Error::system("process.terminal", call, errno)
+}

@@ -1,0 +1,126 @@
+//! The clone.
+
+#![forbid(unsafe_code)]
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use cgroups::{Cgroup, Entry};
+use nix::sched::CloneFlags;
+
+use super::channel::Channel;
+use super::open::Descriptors;
+use crate::container::prepare::cgroup_error;
+use crate::error::{Error, Result};
+use crate::init::{self, Inherited};
+use crate::plan::Plan;
+use crate::procfs::Proc;
+use crate::sys;
+
+/// What the child is born with.
+#[derive(Debug)]
+pub(crate) struct Cradle<'a> {
+    pub(crate) proc: &'a Proc,
+    pub(crate) descriptors: &'a Descriptors,
+    pub(crate) cgroup: Entrance<'a>,
+    /// The FIFO that the child waits on; without, it waits for [`crate::sync::Message::Go`].
+    pub(crate) gate: Option<OwnedFd>,
+    /// Descriptors that become 0, 1 and 2.
+    pub(crate) stdio: Option<[OwnedFd; 3]>,
+}
+
+/// How the child comes into its cgroup.
+#[derive(Debug)]
+pub(crate) struct Entrance<'a> {
+    pub(crate) cgroup: &'a Cgroup,
+    /// `exec --cgroup`
+    pub(crate) below: &'a [String],
+}
+
+impl Entrance<'_> {
+    fn entry(&self) -> Result<Entry> {
+        if self.below.is_empty() {
+            self.cgroup.entry().map_err(cgroup_error)
+        } else {
+            self.cgroup.sub_entry(self.below).map_err(cgroup_error)
+        }
+    }
+
+    fn entry_by_write(&self) -> Result<Entry> {
+        self.cgroup.entry_by_write().map_err(cgroup_error)
+    }
+}
+
+/// A process that walks the plan.
+#[derive(Debug)]
+pub(crate) struct Child {
+    pub(crate) pid: i32,
+    pub(crate) pidfd: OwnedFd,
+    pub(crate) channel: Channel,
+}
+
+/// Clones once. The child gets the whole plan with the memory.
+pub(crate) fn bear(plan: &mut Plan, cradle: Cradle<'_>) -> Result<Child> {
+    let (channel, child_end) = Channel::pair()?;
+    let mut numbers = cradle.descriptors.numbers();
+    let parent = nix::unistd::getpid().as_raw();
+    let home = join_pid_namespace(plan, cradle.descriptors)?;
+    let mut bear_into = |entry: &Entry| {
+        let cgroup: Vec<_> = entry.writes.iter().map(AsRawFd::as_raw_fd).collect();
+        let into = entry.into.as_ref().map(AsFd::as_fd);
+        sys::process::clone(plan.birth.clone_flags, into, || {
+            init::run(Inherited {
+                plan: &mut *plan,
+                descriptors: &mut numbers,
+                sync: child_end.as_raw_fd(),
+                gate: cradle.gate.as_ref().map(AsRawFd::as_raw_fd),
+                proc: cradle.proc.as_fd().as_raw_fd(),
+                cgroup: &cgroup,
+                parent,
+                stdio: cradle
+                    .stdio
+                    .as_ref()
+                    .map(|stdio| stdio.each_ref().map(AsRawFd::as_raw_fd)),
+            })
+        })
+    };
+    let entry = cradle.cgroup.entry()?;
+    let born = match bear_into(&entry) {
+        // A kernel before 5.7, or a limit that counts the clone but not a later entry.
+        Err(_) if entry.into.is_some() => bear_into(&cradle.cgroup.entry_by_write()?),
+        born => born,
+    };
+    leave_pid_namespace(home)?;
+    let born = born.map_err(|fault| Error::fault("the container's process", fault))?;
+    Ok(Child {
+        pid: born.pid,
+        pidfd: born.pidfd,
+        channel,
+    })
+}
+
+/// `setns` to a PID namespace concerns only the children of the calling thread. Returns the way
+/// back.
+fn join_pid_namespace(plan: &Plan, descriptors: &Descriptors) -> Result<Option<OwnedFd>> {
+    let Some(slot) = plan.birth.join_pid else {
+        return Ok(None);
+    };
+    let failed = |call, errno| Error::system("the PID namespace to join", call, errno);
+    let flags = nix::fcntl::OFlag::O_RDONLY | nix::fcntl::OFlag::O_CLOEXEC;
+    let home = nix::fcntl::open(
+        "/proc/thread-self/ns/pid_for_children",
+        flags,
+        nix::sys::stat::Mode::empty(),
+    )
+    .map_err(|errno| failed("open the present one", errno))?;
+    let target = descriptors
+        .get(slot)
+        .ok_or_else(|| failed("open", nix::errno::Errno::EBADF))?;
+    nix::sched::setns(target, CloneFlags::CLONE_NEWPID).map_err(|errno| failed("setns", errno))?;
+    Ok(Some(home))
+}
+
+fn leave_pid_namespace(home: Option<OwnedFd>) -> Result<()> {
+    let Some(home) = home else { return Ok(()) };
+    nix::sched::setns(home, CloneFlags::CLONE_NEWPID)
+        .map_err(|errno| Error::system("own PID namespace", "setns", errno))
+}

@@ -1,0 +1,152 @@
+//! Opens what the child inherits: mount trees, namespaces, the console socket.
+
+#![forbid(unsafe_code)]
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
+
+use super::{console_socket, id_maps};
+use crate::error::{Error, ErrorKind, Result};
+use crate::plan::kernel::clone_flag;
+use crate::plan::namespaces::{KINDS, name_of};
+use crate::plan::step::{IdMapping, NamespaceKind};
+use crate::plan::{Open, OpenKind, Plan};
+use crate::procfs::Proc;
+use crate::sys;
+
+/// Number of a slot that is not filled yet.
+const EMPTY: RawFd = -1;
+
+/// What the caller of `launch` has opened already.
+#[derive(Debug, Default)]
+pub(crate) struct Given {
+    /// Where a terminal's master is sent.
+    pub(crate) console_socket: Option<Console>,
+    /// The running container's process (exec).
+    pub(crate) container_process: Option<OwnedFd>,
+}
+
+/// The socket that takes a terminal's master.
+#[derive(Debug)]
+pub(crate) enum Console {
+    /// To be connected.
+    Path(PathBuf),
+    /// Connected: this program's own.
+    Socket(OwnedFd),
+}
+
+/// The table of descriptors, slot by slot.
+#[derive(Debug)]
+pub(crate) struct Descriptors(Vec<Option<OwnedFd>>);
+
+impl Descriptors {
+    /// Opens all that is opened before the clone.
+    pub(crate) fn open(plan: &Plan, proc: &Proc, mut given: Given) -> Result<Self> {
+        let mut table = Self(Vec::with_capacity(plan.opens.len()));
+        for open in &plan.opens {
+            let descriptor = table.open_one(open, plan, proc, &mut given)?;
+            table.0.push(descriptor);
+        }
+        Ok(table)
+    }
+
+    /// The descriptor in a slot.
+    pub(crate) fn get(&self, slot: crate::plan::step::Slot) -> Option<&OwnedFd> {
+        self.0.get(usize::from(slot.0))?.as_ref()
+    }
+
+    /// As numbers, for the child.
+    pub(crate) fn numbers(&self) -> Vec<RawFd> {
+        self.0
+            .iter()
+            .map(|fd| fd.as_ref().map_or(EMPTY, AsRawFd::as_raw_fd))
+            .collect()
+    }
+
+    fn open_one(
+        &self,
+        open: &Open,
+        plan: &Plan,
+        proc: &Proc,
+        given: &mut Given,
+    ) -> Result<Option<OwnedFd>> {
+        let missing = || {
+            Error::new(
+                ErrorKind::InvalidConfig,
+                format!("{}: nothing given", open.field),
+            )
+        };
+        match &open.what {
+            OpenKind::Tree { .. } if plan.birth.trees_on_request => return Ok(None),
+            OpenKind::CgroupTree { .. } if plan.birth.trees_on_request => return Ok(None),
+            OpenKind::Tree {
+                path,
+                recursive,
+                idmap,
+            } => self.tree(path, *recursive, *idmap),
+            OpenKind::CgroupTree { path } => self.tree(path, true, None),
+            OpenKind::Namespace { path, kind } => namespace(Path::new(&bytes(path)), *kind),
+            OpenKind::IdMapNamespace(maps) => id_maps::id_map_namespace(proc.as_fd(), maps),
+            OpenKind::ConsoleSocket => match given.console_socket.take().ok_or_else(missing)? {
+                Console::Path(path) => console_socket::connect(&path),
+                Console::Socket(socket) => Ok(socket),
+            },
+            OpenKind::ContainerProcess => given.container_process.take().ok_or_else(missing),
+        }
+        .map(Some)
+        .map_err(|error| error.within(&open.field))
+    }
+
+    fn tree(
+        &self,
+        path: &std::ffi::CStr,
+        recursive: bool,
+        idmap: Option<IdMapping>,
+    ) -> Result<OwnedFd> {
+        let failed = |fault| Error::fault(path.to_string_lossy(), fault);
+        let tree = sys::mount::clone_tree(sys::descriptor::CWD, path, recursive).map_err(failed)?;
+        if let Some(mapping) = idmap {
+            let namespace = self
+                .get(mapping.slot)
+                .ok_or_else(|| Error::new(ErrorKind::InvalidConfig, "no id map namespace"))?;
+            let attributes = sys::mount::MountAttr::id_mapped(namespace.as_fd());
+            sys::mount::set_attributes(tree.as_fd(), &attributes, mapping.recursive)
+                .map_err(failed)?;
+        }
+        Ok(tree)
+    }
+}
+
+fn bytes(path: &std::ffi::CStr) -> &std::ffi::OsStr {
+    std::os::unix::ffi::OsStrExt::from_bytes(path.to_bytes())
+}
+
+/// Opens a namespace file and verifies of which kind it is: `setns` would find a wrong one only
+/// when the container is half made.
+fn namespace(path: &Path, kind: NamespaceKind) -> Result<OwnedFd> {
+    let failed = |call, errno| Error::system(path.display(), call, errno);
+    let file = nix::fcntl::open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
+        .map_err(|errno| failed("open", errno))?;
+    match sys::process::namespace_type(file.as_fd()) {
+        Ok(found) if found == clone_flag(kind) => Ok(file),
+        Ok(found) => Err(Error::new(
+            ErrorKind::InvalidConfig,
+            format!(
+                "{} is not a {} namespace but a {} one",
+                path.display(),
+                name_of(kind),
+                KINDS
+                    .iter()
+                    .find(|(_, other)| clone_flag(*other) == found)
+                    .map_or("different", |(name, _)| name)
+            ),
+        )),
+        Err(_) => Err(Error::new(
+            ErrorKind::InvalidConfig,
+            format!("{} is not a namespace file", path.display()),
+        )),
+    }
+}
