@@ -101,7 +101,7 @@ pub(crate) struct Answers {
     /// The numbers from `abi.base` on, then ARM's private ones.
     cells: Vec<Cell>,
     pending: Vec<Vec<Alternative>>,
-    /// The highest number that the profile names.
+    /// The highest number that the profile names, also through `socketcall(2)` and `ipc(2)`.
     newest: Option<u32>,
 }
 
@@ -117,7 +117,8 @@ impl Answers {
         answers.newest = rules
             .named
             .iter()
-            .filter_map(|call| call.number(abi))
+            .flat_map(|call| call.entries(abi))
+            .map(|entry| entry.number)
             .filter(|number| *number < ARM_PRIVATE || abi.base == X32_BIT)
             .max()
             .filter(|newest| *newest != 0);

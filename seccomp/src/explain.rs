@@ -172,8 +172,9 @@ impl Explainer {
 
     fn is_newer(&self, abi: &Abi, number: u32) -> bool {
         let private = |number: &u32| abi.arch == Arch::ScmpArchArm && *number >= ARM_PRIVATE;
-        let named = || self.rules.named.iter().filter_map(|call| call.number(abi));
-        let Some(newest) = named()
+        let entries = self.rules.named.iter().flat_map(|call| call.entries(abi));
+        let named = entries.map(|entry| entry.number);
+        let Some(newest) = named
             .filter(|number| !private(number) && *number != 0)
             .max()
         else {

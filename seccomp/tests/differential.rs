@@ -20,7 +20,7 @@ use oci_spec::runtime::{
 };
 use oracle::{Answer, Oracle};
 use random::{Conflicts, Random};
-use seccomp::{Explainer, Options, compile, known_names, sim, syscall_number};
+use seccomp::{Call, Explainer, Options, compile, explain, known_names, sim, syscall_number};
 use seccompiler::{
     SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
     TargetArch,
@@ -118,6 +118,32 @@ fn default_profiles_do_what_they_say() {
             }
         }
     }
+}
+
+/// A multiplexer's number may be above those of all calls that the profile names.
+#[test]
+fn a_multiplexed_call_is_not_newer_than_the_profile() {
+    let profile = r#"{ "defaultAction": "SCMP_ACT_KILL",
+        "syscalls": [ { "names": [ "getpid", "semop" ], "action": "SCMP_ACT_ALLOW" } ] }"#;
+    let profile: LinuxSeccomp = serde_json::from_str(profile).unwrap();
+    let mut options = Options::default();
+    options.native = Arch::ScmpArchPpc;
+    compare_with_explain(&profile, &options, &[Arch::ScmpArchPpc], "ppc");
+    let ask = |function| {
+        let call = Call {
+            arch: Arch::ScmpArchPpc,
+            number: 117,
+            args: [function, 0, 0, 0, 0, 0],
+        };
+        explain(&profile, &options, &call)
+            .unwrap()
+            .action
+            .to_string()
+    };
+    assert_eq!(
+        [ask(1), ask(2)],
+        ["SCMP_ACT_ALLOW", "SCMP_ACT_KILL_THREAD"]
+    );
 }
 
 #[test]
