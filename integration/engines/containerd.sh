@@ -1,0 +1,247 @@
+# shellcheck shell=bash
+# containerd, driven with ctr. Only its daemon and its shim come between.
+
+image=docker.io/library/busybox:latest
+
+engine_start() {
+    cat >/etc/containerd/config.toml <<'END'
+version = 2
+root = "/var/lib/containerd"
+state = "/run/containerd"
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+[plugins."io.containerd.internal.v1.opt"]
+  path = "/var/lib/containerd/opt"
+END
+    containerd --config /etc/containerd/config.toml >"$work/containerd.log" 2>&1 &
+    echo $! >"$scratch/daemon.pid"
+    wait_for 20 ctr version
+    ctr image import "$work/busybox.tar"
+}
+
+engine_stop() {
+    kill "$(<"$scratch/daemon.pid")"
+    wait "$(<"$scratch/daemon.pid")" || true
+}
+
+engine_reset() {
+    local id
+    for id in $(ctr task list -q); do
+        ctr task resume "$id" 2>/dev/null || true
+        ctr task kill --signal KILL --all "$id" || true
+        wait_for 10 task_is STOPPED "$id"
+        ctr task delete "$id"
+    done
+    for id in $(ctr container list -q); do
+        ctr container delete "$id"
+    done
+}
+
+run_flags=(--runc-binary "$runtime")
+
+# ctr_run FLAGS… ID COMMAND…: in the foreground, removed at the end.
+ctr_run() {
+    local flags=()
+    while [[ $1 == -* ]]; do flags+=("$1"); shift; done
+    ctr run --rm "${run_flags[@]}" "${flags[@]}" "$image" "$@"
+}
+
+ctr_detached() {
+    local flags=()
+    while [[ $1 == -* ]]; do flags+=("$1"); shift; done
+    ctr run --detach "${run_flags[@]}" "${flags[@]}" "$image" "$@" </dev/null >"$scratch/detached.out" 2>&1 ||
+        fail "ctr run --detach: $(<"$scratch/detached.out")"
+}
+
+task_status() {
+    ctr task list | awk -v id="$1" '$1 == id { print $3 }'
+}
+
+task_is() {
+    [[ $(task_status "$2") == "$1" ]]
+}
+
+case_output() {
+    expect_equal 'hello from 1' "$(ctr_run out sh -c 'echo hello from $$')" output
+    expect_equal 'to stderr' "$(ctr_run err sh -c 'echo to stderr >&2' 2>&1 >/dev/null)" 'standard error'
+    expect_equal '' "$(ctr container list -q)" 'containers left'
+}
+
+case_exit_status() {
+    expect_status 0 ctr_run zero true
+    expect_status 23 ctr_run some sh -c 'exit 23'
+    expect_status 137 ctr_run killed sh -c 'kill -KILL $$'
+}
+
+case_runtime_is_used() {
+    # The shim keeps a trace of the binary that it was given.
+    ctr_detached used sleep 1000
+    expect_equal "$runtime" "$(jq -r .binary_name <(ctr container info used | jq '.Runtime.Options // {}'; true) 2>/dev/null |
+        grep . || tr -d '\0' </run/containerd/io.containerd.runtime.v2.task/default/used/options.json | jq -r .binary_name)" 'binary'
+    expect_match '"id":"used"|"id": "used"|used' "$("$runtime" --root /run/containerd/runc/default list)" 'state of the runtime'
+}
+
+case_exec() {
+    ctr_detached box sleep 1000
+    expect_equal 'in exec' "$(ctr task exec --exec-id one box echo in exec)" output
+    expect_status 9 ctr task exec --exec-id two box sh -c 'exit 9'
+    expect_equal 'piped' "$(echo piped | ctr task exec --exec-id three box cat)" 'standard input'
+    expect_equal '1000' "$(ctr task exec --exec-id four --user 1000 box id -u)" user
+    expect_equal '/tmp' "$(ctr task exec --exec-id five --cwd /tmp box pwd)" cwd
+    expect_match 'executable file not found in \$PATH' "$(expect_status 1 ctr task exec --exec-id six box no-such-command)" 'missing command'
+    expect_equal RUNNING "$(task_status box)" status
+}
+
+case_exec_detached() {
+    ctr_detached box sleep 1000
+    ctr task exec --detach --exec-id bg box sleep 2000
+    wait_for 5 bash -c 'ctr task ps box | grep -c "[0-9]" | grep -qx 2'
+    ctr task kill --exec-id bg --signal KILL box
+    wait_for 5 bash -c 'ctr task ps box | grep -c "[0-9]" | grep -qx 1'
+}
+
+case_tty() {
+    expect_match 'tty is /dev/pts/0' "$(on_tty 'echo tty is $(tty)\nexit\n' \
+        ctr run --rm --tty "${run_flags[@]}" "$image" tty sh)" screen
+    ctr_detached box sleep 1000
+    expect_match 'exec on /dev/pts/' "$(on_tty 'echo exec on $(tty)\nexit\n' ctr task exec --tty --exec-id t box sh)" 'screen of exec'
+}
+
+case_stdin() {
+    expect_equal '3' "$(printf 'a\nb\nc\n' | ctr_run input wc -l)" 'lines'
+}
+
+case_kill() {
+    ctr_detached box sh -c 'trap "exit 4" TERM; touch /ready; while :; do sleep 0.1; done'
+    wait_for 5 ctr task exec --exec-id ready box test -e /ready
+    ctr task kill --signal TERM box
+    wait_for 5 task_is STOPPED box
+    expect_status 4 ctr task delete box
+    ctr_detached other sleep 1000
+    ctr task kill --signal KILL other
+    wait_for 5 task_is STOPPED other
+    expect_status 137 ctr task delete other
+}
+
+case_kill_all() {
+    ctr_detached box sh -c 'sleep 2000 & sleep 2000 & wait'
+    wait_for 5 bash -c 'ctr task ps box | grep -c "[0-9]" | grep -qx 3'
+    ctr task kill --all --signal KILL box
+    wait_for 5 task_is STOPPED box
+}
+
+case_pause() {
+    ctr_detached box sh -c 'while :; do date +%s%N >/tick; sleep 0.05; done'
+    ctr task pause box
+    expect_equal PAUSED "$(task_status box)" status
+    local before
+    before=$(cat "/run/containerd/io.containerd.runtime.v2.task/default/box/rootfs/tick")
+    sleep 0.5
+    expect_equal "$before" "$(cat "/run/containerd/io.containerd.runtime.v2.task/default/box/rootfs/tick")" 'tick while paused'
+    ctr task resume box
+    expect_equal RUNNING "$(task_status box)" status
+}
+
+case_metrics() {
+    ctr_detached --memory-limit=67108864 box sleep 1000
+    local metrics
+    metrics=$(ctr task metrics --format json box)
+    expect_match '"limit": ?"?67108864|"usage_limit": ?"?67108864' "$metrics" 'memory limit in metrics'
+    expect_match '"pids"' "$metrics" 'pids in metrics'
+}
+
+# own_limit V1-CONTROLLER V1-FILE V2-FILE: the value in container box's cgroup.
+own_limit() {
+    cgroup_value default/box "$@"
+}
+
+case_limits() {
+    ctr_detached --memory-limit=33554432 --cpus=0.5 box sleep 1000
+    expect_equal 33554432 "$(own_limit memory memory.limit_in_bytes memory.max)" 'memory'
+    expect_match '^50000' "$(own_limit cpu cpu.cfs_quota_us cpu.max)" 'cpu'
+}
+
+case_user() {
+    expect_equal '1000:1000' "$(ctr_run --user=1000:1000 box sh -c 'echo $(id -u):$(id -g)')" numbers
+    expect_equal 'guest' "$(ctr_run --user=guest box whoami)" name
+}
+
+case_read_only() {
+    expect_match 'Read-only file system' "$(expect_status 1 ctr_run --read-only box touch /file)" 'text'
+}
+
+case_env_cwd() {
+    expect_equal 'value of x /tmp' "$(ctr_run --env='X=value of x' --cwd=/tmp box sh -c 'echo "$X $PWD"')" output
+}
+
+case_mounts() {
+    mkdir -p "$scratch/volume"
+    echo inside >"$scratch/volume/file"
+    expect_equal inside "$(ctr_run "--mount=type=bind,src=$scratch/volume,dst=/volume,options=rbind:rw" box \
+        sh -c 'cat /volume/file; echo written >/volume/new')" 'read'
+    expect_equal written "$(<"$scratch/volume/new")" 'written'
+    expect_match 'Read-only' "$(expect_status 1 ctr_run "--mount=type=bind,src=$scratch/volume,dst=/volume,options=rbind:ro" box \
+        touch /volume/no)" 'read-only'
+}
+
+case_two_at_once() {
+    ctr_detached one sleep 1000
+    ctr_detached two sleep 1000
+    expect_equal '1 2' "$(for id in one two; do ctr task exec --exec-id "x$id" "$id" hostname; done | wc -l | sed 's/^/1 /')" 'answers'
+    ctr task kill --signal KILL one
+    wait_for 5 task_is STOPPED one
+    expect_equal RUNNING "$(task_status two)" 'the other'
+}
+
+case_missing_command() {
+    expect_match 'executable file not found in \$PATH' "$(expect_status 1 ctr_run box no-such-command)" 'missing'
+    expect_match 'no such file or directory' "$(expect_status 1 ctr_run box /no/such/command)" 'missing path'
+    expect_match 'permission denied' "$(expect_status 1 ctr_run box /etc/plain-file)" 'not executable'
+    expect_equal '' "$(ctr task list -q)" 'tasks left'
+}
+
+case_privileged() {
+    expect_match 'CapEff:.*[0-9a-f]*f' "$(ctr_run --privileged box grep CapEff /proc/self/status)" capabilities
+    ctr_run --privileged box mount -t tmpfs none /tmp
+}
+
+case_seccomp() {
+    expect_match 'Operation not permitted' "$(expect_status 1 ctr_run --seccomp box unshare -m true)" 'unshare under the default profile'
+    expect_match 'Seccomp:.*2' "$(ctr_run --seccomp box grep Seccomp: /proc/self/status)" 'mode'
+}
+
+case_host_network() {
+    expect_equal "$(readlink /proc/self/ns/net)" "$(ctr_run --net-host box readlink /proc/self/ns/net)" 'network namespace'
+}
+
+case_namespace_path() {
+    ctr_detached one sleep 1000
+    local pid
+    pid=$(ctr task list | awk '$1 == "one" { print $2 }')
+    expect_equal "$(readlink "/proc/$pid/ns/net")" "$(ctr_run "--with-ns=network:/proc/$pid/ns/net" two readlink /proc/self/ns/net)" 'joined'
+}
+
+case_pid_file() {
+    ctr_detached "--pid-file=$scratch/pid" box sleep 1000
+    expect_equal "$(ctr task list | awk '$1 == "box" { print $2 }')" "$(<"$scratch/pid")" 'pid'
+}
+
+case_daemon_killed() {
+    ctr_detached box sleep 1000
+    kill -KILL "$(<"$scratch/daemon.pid")"
+    setsid containerd --config /etc/containerd/config.toml >>"$work/containerd.log" 2>&1 </dev/null &
+    echo $! >"$scratch/daemon.pid"
+    wait_for 20 ctr version
+    expect_equal RUNNING "$(task_status box)" 'status after the daemon came back'
+    expect_equal alive "$(ctr task exec --exec-id again box echo alive)" 'exec'
+}
+
+case_load() {
+    local i
+    for ((i = 0; i < 30; i++)); do
+        ctr run --detach "${run_flags[@]}" "$image" "load$i" sleep 1000 </dev/null >"$scratch/load$i" 2>&1 || fail "load$i: $(<"$scratch/load$i")"
+    done
+    expect_equal 30 "$(ctr task list | grep -c RUNNING)" running
+    for ((i = 0; i < 30; i++)); do
+        expect_equal "$i" "$(ctr task exec --exec-id e "load$i" echo "$i")" "exec in $i"
+    done
+}
