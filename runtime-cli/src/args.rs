@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod commands;
+pub mod completion;
 pub mod flags;
 pub mod help;
 pub mod parse;

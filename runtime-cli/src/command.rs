@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod completion;
 mod create;
 mod delete;
 mod exec;
@@ -10,6 +11,7 @@ mod list;
 mod pause;
 mod ps;
 mod run;
+mod spec;
 mod start;
 mod state;
 mod update;
@@ -73,6 +75,8 @@ pub(crate) fn perform(
         Verb::Pause => pause::pause(&context),
         Verb::Resume => pause::resume(&context),
         Verb::Update => update::update(&context),
+        Verb::Spec => spec::spec(&context),
+        Verb::Completion => completion::completion(&context),
     }
 }
 

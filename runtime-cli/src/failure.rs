@@ -35,6 +35,22 @@ pub(crate) enum Failure {
     /// The caller asked for options that contradict each other or the configuration.
     #[error("{0}")]
     Refused(&'static str),
+    /// The configuration cannot be read.
+    #[error("JSON specification file {} not found: {source}", path.display())]
+    NoConfig {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        source: libcontainer::Error,
+    },
+    /// A system call of this program failed.
+    #[error("{call}: {}", errno.desc())]
+    System {
+        /// What was called, and on what.
+        call: &'static str,
+        /// Why.
+        errno: nix::errno::Errno,
+    },
     /// Another program that was needed failed.
     #[error("{program}: {problem}")]
     Program {
@@ -67,5 +83,10 @@ impl Failure {
             Self::Exec(_) => Status::ExecFailure,
             _ => Status::Failure,
         }
+    }
+
+    /// For `map_err`: a system call failed.
+    pub(crate) fn system(call: &'static str) -> impl FnOnce(nix::errno::Errno) -> Self {
+        move |errno| Self::System { call, errno }
     }
 }

@@ -8,6 +8,7 @@
 pub mod args;
 mod command;
 mod failure;
+mod foreground;
 mod log;
 mod output;
 mod settings;

@@ -76,6 +76,8 @@ pub enum Verb {
     Pause,
     Resume,
     Update,
+    Spec,
+    Completion,
 }
 
 const ID: &str = "<container-id>";
@@ -91,6 +93,7 @@ pub static COMMANDS: &[Command] = &[
         options_first: false,
         flags: &[
             &BUNDLE,
+            &CONFIG,
             &CONSOLE_SOCKET,
             &PIDFD_SOCKET,
             &PID_FILE,
@@ -121,6 +124,7 @@ pub static COMMANDS: &[Command] = &[
         options_first: false,
         flags: &[
             &BUNDLE,
+            &CONFIG,
             &CONSOLE_SOCKET,
             &PIDFD_SOCKET,
             &PID_FILE,
@@ -266,5 +270,25 @@ pub static COMMANDS: &[Command] = &[
             &HELP,
         ],
         description: "What no option names stays as it is.",
+    },
+    Command {
+        name: "spec",
+        verb: Verb::Spec,
+        summary: "write a config.json to start from",
+        operands: Operands::Exactly(0),
+        usage: "",
+        options_first: false,
+        flags: &[&SPEC_BUNDLE, &SPEC_ROOTLESS, &HELP],
+        description: "It runs sh on a terminal, in a root file system in the directory rootfs beside it.",
+    },
+    Command {
+        name: "completion",
+        verb: Verb::Completion,
+        summary: "print a shell's completions for this program",
+        operands: Operands::Exactly(1),
+        usage: "bash|zsh|fish",
+        options_first: false,
+        flags: &[&HELP],
+        description: "For bash: source <(oxrun completion bash)",
     },
 ];

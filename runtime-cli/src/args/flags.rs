@@ -74,6 +74,14 @@ pub static VERSION: Flag = Flag::new("version", Kind::Switch, "print the version
 pub static BUNDLE: Flag = Flag::new("bundle", Kind::Directory, "directory of the bundle")
     .short('b')
     .default("the current directory");
+/// `--config`
+pub static CONFIG: Flag = Flag::new(
+    "config",
+    Kind::File,
+    "read the configuration from this file in place of the bundle's config.json",
+)
+.short('f')
+.origin(Origin::Crun);
 /// `--console-socket`
 pub static CONSOLE_SOCKET: Flag = Flag::new(
     "console-socket",

@@ -2,18 +2,21 @@
 
 #![forbid(unsafe_code)]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use libcontainer::{Create, Terminal};
+use libcontainer::{Create, Terminal, spec};
+use nix::errno::Errno;
+use oci_spec::runtime::Spec;
 
-use super::Context;
+use super::{Context, check_terminal};
 use crate::args::flags;
 use crate::failure::Failure;
+use crate::log::Log;
 use crate::output::Status;
 
 pub(super) fn create(context: &Context<'_>) -> Result<Status, Failure> {
     let make = || -> Result<Status, Failure> {
-        request(context)?.create()?;
+        request(context, true)?.create()?;
         Ok(Status::Success)
     };
     make().map_err(|source| Failure::Make {
@@ -23,14 +26,25 @@ pub(super) fn create(context: &Context<'_>) -> Result<Status, Failure> {
 }
 
 /// The container that the options of `create` and `run` describe.
-pub(super) fn request(context: &Context<'_>) -> Result<Create, Failure> {
+pub(super) fn request(context: &Context<'_>, detach: bool) -> Result<Create, Failure> {
     let Context {
         matches, settings, ..
     } = context;
-    settings.make_private_root()?;
     let bundle = matches.path(&flags::BUNDLE);
     let bundle = bundle.unwrap_or_else(|| PathBuf::from("."));
+    let file = matches.path(&flags::CONFIG);
+    let spec = load(
+        &file.unwrap_or_else(|| bundle.join("config.json")),
+        context.log,
+    )?;
+    let process = spec.process().as_ref();
+    let terminal = process.is_some_and(|process| process.terminal().unwrap_or(false));
+    let socket = matches.path(&flags::CONSOLE_SOCKET);
+    check_terminal(terminal, detach, socket.is_some())?;
+    settings.make_private_root()?;
+
     let mut request = Create::new(&settings.root, context.id(), bundle)
+        .spec(spec)
         .cgroup_manager(settings.manager)
         .no_pivot(matches.is_set(&flags::NO_PIVOT))
         .no_new_keyring(matches.is_set(&flags::NO_NEW_KEYRING))
@@ -44,8 +58,24 @@ pub(super) fn request(context: &Context<'_>) -> Result<Create, Failure> {
     if let Some(path) = matches.path(&flags::PIDFD_SOCKET) {
         request = request.pidfd_socket(path);
     }
-    if let Some(path) = matches.path(&flags::CONSOLE_SOCKET) {
+    if let Some(path) = socket {
         request = request.terminal(Terminal::Socket(path));
     }
     Ok(request)
+}
+
+/// The configuration in a file; what it asks for and does not get goes to the log.
+pub(super) fn load(path: &Path, log: &Log) -> Result<Spec, Failure> {
+    let bytes = spec::read(path).map_err(|source| match source.errno() {
+        Some(errno) if errno == Errno::ENOENT as i32 => Failure::NoConfig {
+            path: path.to_owned(),
+            source,
+        },
+        _ => source.into(),
+    })?;
+    let (spec, warnings) = spec::load(&bytes)?;
+    for warning in warnings {
+        log.warning(&warning);
+    }
+    Ok(spec)
 }

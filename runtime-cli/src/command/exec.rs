@@ -2,15 +2,13 @@
 
 #![forbid(unsafe_code)]
 
-use std::path::Path;
-
 use libcontainer::container::ExecChanges;
-use libcontainer::{Exec, ExecProcess, Terminal};
-use oci_spec::runtime::Process as ProcessSpec;
+use libcontainer::{Exec, ExecProcess, Terminal, spec};
 
-use super::{Context, check_terminal, read_json};
+use super::{Context, check_terminal};
 use crate::args::flags;
 use crate::failure::Failure;
+use crate::foreground::Foreground;
 use crate::output::Status;
 
 pub(super) fn exec(context: &Context<'_>) -> Result<Status, Failure> {
@@ -42,18 +40,23 @@ fn perform(context: &Context<'_>) -> Result<Status, Failure> {
     if let Some(path) = matches.path(&flags::PIDFD_SOCKET) {
         request = request.pidfd_socket(path);
     }
-    let process = container.exec(request)?;
     if detach {
+        container.exec(request)?;
         return Ok(Status::Success);
     }
-    Ok(process.wait()?.into())
+    let foreground = Foreground::new(false)?;
+    let mut process = container.exec(request)?;
+    Ok(foreground.attend(&mut process)?.into())
 }
 
 /// The process: all of it from a file, or the container's own with the changes of the flags.
 fn wanted(context: &Context<'_>) -> Result<ExecProcess, Failure> {
     let matches = context.matches;
     if let Some(path) = matches.path(&flags::PROCESS) {
-        let spec: ProcessSpec = read_json(Path::new(&path))?;
+        let (spec, warnings) = spec::load_process(&spec::read(&path)?)?;
+        for warning in warnings {
+            context.log.warning(&warning);
+        }
         return Ok(ExecProcess::Spec(Box::new(spec)));
     }
     let args: Vec<String> = (1..matches.operands().len())

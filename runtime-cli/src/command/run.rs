@@ -5,6 +5,7 @@
 use super::{Context, create, delete};
 use crate::args::flags;
 use crate::failure::Failure;
+use crate::foreground::Foreground;
 use crate::output::Status;
 
 pub(super) fn run(context: &Context<'_>) -> Result<Status, Failure> {
@@ -15,13 +16,18 @@ pub(super) fn run(context: &Context<'_>) -> Result<Status, Failure> {
 }
 
 fn perform(context: &Context<'_>) -> Result<Status, Failure> {
-    let (container, process) = create::request(context)?.run()?;
-    if context.matches.is_set(&flags::DETACH) {
+    let matches = context.matches;
+    let detach = matches.is_set(&flags::DETACH);
+    let request = create::request(context, detach)?;
+    if detach {
+        request.run()?;
         return Ok(Status::Success);
     }
-    let exit = process.wait()?;
-    if !context.matches.is_set(&flags::KEEP) {
+    let foreground = Foreground::new(!matches.is_set(&flags::NO_SUBREAPER))?;
+    let (container, mut process) = request.run()?;
+    let exit = foreground.attend(&mut process);
+    if !matches.is_set(&flags::KEEP) {
         delete::remove(container, true, context.log)?;
     }
-    Ok(exit.into())
+    Ok(exit?.into())
 }

@@ -1,0 +1,73 @@
+//! The terminal of the caller.
+
+#![forbid(unsafe_code)]
+
+use std::io::{IsTerminal, stdin, stdout};
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
+
+use crate::failure::Failure;
+
+/// The caller's terminal; as it was again when this is dropped.
+#[derive(Debug)]
+pub(super) struct HostTerminal {
+    terminal: OwnedFd,
+    /// Whether keys come from it.
+    has_input: bool,
+    before: Option<Termios>,
+}
+
+impl HostTerminal {
+    /// The terminal at standard input or, failing that, at standard output.
+    pub(super) fn open() -> Option<Self> {
+        let has_input = stdin().is_terminal();
+        let terminal = if has_input {
+            stdin().as_fd().try_clone_to_owned()
+        } else if stdout().is_terminal() {
+            stdout().as_fd().try_clone_to_owned()
+        } else {
+            return None;
+        };
+        Some(Self {
+            terminal: terminal.ok()?,
+            has_input,
+            before: None,
+        })
+    }
+
+    /// Passes every key on as it is: the container's terminal gives keys their meaning, and ends its
+    /// lines as the caller's needs them. A terminal that only shows output stays as it is.
+    pub(super) fn into_raw(mut self) -> Result<Self, Failure> {
+        if !self.has_input {
+            return Ok(self);
+        }
+        let failed = |call| {
+            move |errno: rustix::io::Errno| {
+                Failure::system(call)(nix::errno::Errno::from_raw(errno.raw_os_error()))
+            }
+        };
+        let before = tcgetattr(&self.terminal).map_err(failed("tcgetattr on stdin"))?;
+        let mut raw = before.clone();
+        raw.make_raw();
+        tcsetattr(&self.terminal, OptionalActions::Now, &raw)
+            .map_err(failed("tcsetattr on stdin"))?;
+        self.before = Some(before);
+        Ok(self)
+    }
+
+    /// Gives another terminal the size of this one. A terminal that is gone has none; no matter.
+    pub(super) fn give_size(&self, other: &OwnedFd) {
+        if let Ok(size) = tcgetwinsize(&self.terminal) {
+            let _ = tcsetwinsize(other, size);
+        }
+    }
+}
+
+impl Drop for HostTerminal {
+    fn drop(&mut self) {
+        if let Some(before) = &self.before {
+            let _ = tcsetattr(&self.terminal, OptionalActions::Now, before);
+        }
+    }
+}
