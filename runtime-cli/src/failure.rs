@@ -43,6 +43,12 @@ pub(crate) enum Failure {
         /// Why.
         source: libcontainer::Error,
     },
+    /// Standard input or output could not be duplicated.
+    #[error("dup of standard input and output: {source}")]
+    Stdio {
+        /// Why.
+        source: std::io::Error,
+    },
     /// A system call of this program failed.
     #[error("{call}: {}", errno.desc())]
     System {

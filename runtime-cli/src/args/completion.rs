@@ -230,3 +230,60 @@ fn fish_flags(text: &mut String, condition: &str, flags: &[&'static Flag]) {
 fn fish_quoted(text: &str) -> String {
     text.replace('\\', "\\\\").replace('\'', "\\'")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    /// Whether a shell takes a script; nothing where the shell is not installed.
+    fn parses(shell: &str, script: &str) -> Option<bool> {
+        let child = Command::new(shell).arg("-n").stdin(Stdio::piped()).spawn();
+        let mut child = child.ok()?;
+        child.stdin.take()?.write_all(script.as_bytes()).ok()?;
+        child.wait().ok().map(|status| status.success())
+    }
+
+    #[test]
+    fn shells_take_their_scripts() {
+        assert_eq!(parses("bash", &script(Shell::Bash)), Some(true));
+        assert_ne!(parses("zsh", &script(Shell::Zsh)), Some(false));
+        assert_ne!(parses("fish", &script(Shell::Fish)), Some(false));
+    }
+
+    /// What bash offers for a line whose last word is being written.
+    fn offered(line: &str) -> Vec<String> {
+        let words: Vec<String> = line.split(' ').map(|word| format!("'{word}'")).collect();
+        let program = format!(
+            "{}\nCOMP_WORDS=({}); COMP_CWORD={}; _oxrun; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+            script(Shell::Bash),
+            words.join(" "),
+            words.len() - 1
+        );
+        let output = Command::new("bash")
+            .arg("-c")
+            .arg(program)
+            .output()
+            .unwrap();
+        assert!(output.stderr.is_empty(), "{output:?}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.split_ascii_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn bash_completes() {
+        assert_eq!(offered("oxrun st"), ["start", "state"]);
+        assert_eq!(offered("oxrun --log /l sta"), ["start", "state"]);
+        assert_eq!(offered("oxrun --log-format "), ["text", "json"]);
+        assert_eq!(offered("oxrun run --pidf"), ["--pidfd-socket"]);
+        assert_eq!(offered("oxrun list --format j"), ["json"]);
+        assert_eq!(offered("oxrun completion z"), ["zsh"]);
+        assert_eq!(
+            offered("oxrun --root /r --systemd-cgroup exec --ign"),
+            ["--ignore-paused"]
+        );
+        assert!(offered("oxrun --cri").is_empty(), "hidden");
+    }
+}

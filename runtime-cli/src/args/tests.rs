@@ -260,3 +260,106 @@ fn the_table_is_sound() {
         assert!(table.iter().any(|flag| flag.long == "help"));
     }
 }
+
+/// The flags of each command that callers of runc know: those of Debian's 1.1.5 and of later versions.
+const OF_RUNC: &[(&str, &str)] = &[
+    (
+        "create",
+        "bundle console-socket pid-file no-pivot preserve-fds pidfd-socket no-new-keyring",
+    ),
+    (
+        "run",
+        "bundle console-socket pid-file no-pivot preserve-fds pidfd-socket no-new-keyring detach keep no-subreaper",
+    ),
+    (
+        "exec",
+        "cwd env tty user process detach pid-file no-new-privs cap preserve-fds cgroup console-socket \
+         pidfd-socket additional-gids process-label apparmor ignore-paused",
+    ),
+    ("kill", "all"),
+    ("delete", "force"),
+    ("list", "format quiet"),
+    ("ps", "format"),
+    ("spec", "bundle rootless"),
+    (
+        "update",
+        "resources memory memory-swap memory-reservation cpu-period cpu-quota cpu-burst cpu-share cpu-rt-period \
+         cpu-rt-runtime cpuset-cpus cpuset-mems cpu-idle pids-limit blkio-weight kernel-memory kernel-memory-tcp",
+    ),
+    ("start", ""),
+    ("state", ""),
+    ("pause", ""),
+    ("resume", ""),
+];
+
+#[test]
+fn nothing_of_runc_is_missing() {
+    for (name, wanted) in OF_RUNC {
+        let command = COMMANDS
+            .iter()
+            .find(|command| command.name == *name)
+            .unwrap();
+        let mut given: Vec<&str> = command
+            .flags
+            .iter()
+            .filter(|flag| flag.origin == Origin::Runc)
+            .map(|flag| flag.long)
+            .collect();
+        let mut wanted: Vec<&str> = wanted.split_ascii_whitespace().chain(["help"]).collect();
+        given.sort_unstable();
+        wanted.sort_unstable();
+        assert_eq!(given, wanted, "{name}");
+    }
+}
+
+/// Where Debian's runc is installed, its own help is the list.
+#[test]
+fn the_installed_runc_has_no_flag_that_is_missing() {
+    for command in COMMANDS {
+        let Ok(output) = std::process::Command::new("runc")
+            .args([command.name, "--help"])
+            .output()
+        else {
+            return;
+        };
+        let help = String::from_utf8(output.stdout).unwrap();
+        for line in help.lines().filter_map(|line| line.strip_prefix("   --")) {
+            let names = line.split_once("  ").map_or(line, |(names, _)| names);
+            for name in names.split(", ") {
+                let name = name.split_ascii_whitespace().next().unwrap();
+                let known = command.flags.iter().any(|flag| {
+                    flag.long == name
+                        || name
+                            .strip_prefix('-')
+                            .is_some_and(|n| n.chars().next() == flag.short)
+                });
+                assert!(known || LATER.contains(&name), "{} --{name}", command.name);
+            }
+        }
+    }
+}
+
+/// Flags that the library cannot carry out yet.
+const LATER: [&str; 2] = ["l3-cache-schema", "mem-bw-schema"];
+
+#[test]
+fn help_is_as_it_was() {
+    let mut text = help::program();
+    for command in COMMANDS {
+        text.push_str("\n----\n");
+        text.push_str(&help::command(command));
+    }
+    assert!(text.lines().all(|line| line.len() <= 80));
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn the_version_has_the_lines_that_engines_parse() {
+    let text = help::version();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 3, "go-runc wants three lines");
+    assert!(lines[0].starts_with("oxrun version "));
+    assert!(lines[1].starts_with("commit: "));
+    assert!(lines[2].starts_with("spec: 1."));
+    assert!(lines.iter().all(|line| line.split(": ").count() <= 2));
+}

@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::io::{Stdin, Stdout};
+use std::io::{stdin, stdout};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
@@ -19,8 +19,8 @@ const CHUNK: usize = 4096;
 /// Standard input and output, the container's terminal, and what is on its way between them.
 #[derive(Debug)]
 pub(super) struct Proxy {
-    stdin: Stdin,
-    stdout: Stdout,
+    stdin: OwnedFd,
+    stdout: OwnedFd,
     master: OwnedFd,
     host: Option<HostTerminal>,
     input: Lane,
@@ -69,19 +69,30 @@ impl Lane {
 }
 
 impl Proxy {
-    /// Connects the terminal whose master this is to the caller's, which becomes raw until this is
-    /// dropped.
+    /// Connects the terminal whose master this is to the caller's standard input and output. Where
+    /// keys come from a terminal, that is raw until this is dropped.
     pub(super) fn new(master: OwnedFd) -> Result<Self, Failure> {
+        let input = stdin().as_fd().try_clone_to_owned();
+        let output = stdout().as_fd().try_clone_to_owned();
+        let duplicate = |source| Failure::Stdio { source };
+        Self::between(
+            input.map_err(duplicate)?,
+            output.map_err(duplicate)?,
+            master,
+        )
+    }
+
+    fn between(stdin: OwnedFd, stdout: OwnedFd, master: OwnedFd) -> Result<Self, Failure> {
         let flags = fcntl(&master, FcntlArg::F_GETFL).map_err(Failure::system("fcntl F_GETFL"))?;
         let flags = OFlag::from_bits_retain(flags) | OFlag::O_NONBLOCK;
         fcntl(&master, FcntlArg::F_SETFL(flags)).map_err(Failure::system("fcntl F_SETFL"))?;
-        let host = HostTerminal::open();
+        let host = HostTerminal::open(stdin.as_fd(), stdout.as_fd());
         if let Some(host) = &host {
             host.give_size(&master);
         }
         Ok(Self {
-            stdin: std::io::stdin(),
-            stdout: std::io::stdout(),
+            stdin,
+            stdout,
             master,
             host: host.map(HostTerminal::into_raw).transpose()?,
             input: Lane::NEW,
@@ -140,4 +151,155 @@ impl Proxy {
 fn is_ready(fd: BorrowedFd<'_>, flags: PollFlags) -> bool {
     let mut waits = [PollFd::new(fd, flags)];
     poll(&mut waits, PollTimeout::ZERO).is_ok_and(|count| count > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::{Read, Write};
+    use std::os::fd::AsRawFd;
+    use std::time::{Duration, Instant};
+
+    use nix::pty::{OpenptyResult, openpty};
+    use nix::unistd::pipe;
+    use rustix::termios::{LocalModes, Winsize, tcgetattr, tcgetwinsize, tcsetwinsize};
+
+    use super::*;
+
+    /// Moves bytes until the condition holds; a proxy that loses them fails the test in time.
+    fn until(proxy: &mut Proxy, mut condition: impl FnMut(&Proxy) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !condition(proxy) {
+            assert!(Instant::now() < deadline, "{proxy:?}");
+            let mut waits: Vec<_> = proxy
+                .waits()
+                .map(|(fd, flags)| PollFd::new(fd, flags))
+                .collect();
+            poll(&mut waits, 100_u8).unwrap();
+            drop(waits);
+            proxy.transfer();
+        }
+    }
+
+    fn pty() -> OpenptyResult {
+        openpty(None, None).unwrap()
+    }
+
+    #[test]
+    fn bytes_go_both_ways_and_the_end_of_input_is_no_end() {
+        let container = pty();
+        let (input, mut keys) = pipe().map(|(r, w)| (r, File::from(w))).unwrap();
+        let (mut shown, output) = pipe().map(|(r, w)| (File::from(r), w)).unwrap();
+        let mut proxy = Proxy::between(input, output, container.master).unwrap();
+        let mut program = File::from(container.slave);
+
+        keys.write_all(b"ls\n").unwrap();
+        drop(keys);
+        until(&mut proxy, |proxy| !proxy.input.open);
+        let mut line = [0; 3];
+        program.read_exact(&mut line).unwrap();
+        assert_eq!(&line, b"ls\n");
+
+        program.write_all(b"done\n").unwrap();
+        drop(program);
+        until(&mut proxy, |proxy| {
+            !proxy.output.open && !proxy.holds_output()
+        });
+        drop(proxy);
+        let mut text = String::new();
+        shown.read_to_string(&mut text).unwrap();
+        assert_eq!(
+            text, "ls\r\ndone\r\n",
+            "the terminal echoes, and ends lines with both"
+        );
+    }
+
+    #[test]
+    fn a_reader_that_is_gone_does_not_stop_the_program() {
+        let container = pty();
+        let (input, _keys) = pipe().unwrap();
+        let (shown, output) = pipe().unwrap();
+        drop(shown);
+        let mut proxy = Proxy::between(input, output, container.master).unwrap();
+        let mut program = File::from(container.slave);
+        for _ in 0..64 {
+            program.write_all(&[b'x'; 1024]).unwrap();
+            let pending = |proxy: &Proxy| proxy.output.held.is_empty();
+            proxy.transfer();
+            until(&mut proxy, pending);
+        }
+    }
+
+    #[test]
+    fn much_output_arrives_whole_although_its_reader_is_slow() {
+        const BYTES: usize = 1 << 20;
+        let container = pty();
+        let (input, _keys) = pipe().unwrap();
+        let (shown, output) = pipe().map(|(r, w)| (File::from(r), w)).unwrap();
+        let mut proxy = Proxy::between(input, output, container.master).unwrap();
+        let mut program = File::from(container.slave);
+        let writer = std::thread::spawn(move || program.write_all(&[b'x'; BYTES]).unwrap());
+        let reader = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(50));
+            let mut text = Vec::new();
+            (&shown).read_to_end(&mut text).map(|_| text).unwrap()
+        });
+        until(&mut proxy, |proxy| {
+            !proxy.output.open && !proxy.holds_output()
+        });
+        drop(proxy);
+        writer.join().unwrap();
+        assert!(reader.join().unwrap() == [b'x'; BYTES]);
+    }
+
+    #[test]
+    fn the_callers_terminal_is_raw_meanwhile_and_gives_its_size() {
+        let (caller, container) = (pty(), pty());
+        let size = Winsize {
+            ws_row: 33,
+            ws_col: 77,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        tcsetwinsize(&caller.slave, size).unwrap();
+        let before = tcgetattr(&caller.slave).unwrap();
+        assert!(
+            before
+                .local_modes
+                .contains(LocalModes::ICANON | LocalModes::ISIG)
+        );
+        let copy = |fd: &OwnedFd| fd.try_clone().unwrap();
+
+        let proxy =
+            Proxy::between(copy(&caller.slave), copy(&caller.slave), container.master).unwrap();
+        let raw = tcgetattr(&caller.slave).unwrap();
+        assert!(
+            !raw.local_modes
+                .intersects(LocalModes::ICANON | LocalModes::ISIG | LocalModes::ECHO)
+        );
+        assert_eq!(tcgetwinsize(&container.slave).unwrap().ws_col, 77);
+
+        tcsetwinsize(&caller.slave, Winsize { ws_col: 99, ..size }).unwrap();
+        proxy.resize();
+        assert_eq!(tcgetwinsize(&container.slave).unwrap().ws_col, 99);
+
+        drop(proxy);
+        let after = tcgetattr(&caller.slave).unwrap();
+        assert_eq!(after.local_modes, before.local_modes);
+        assert_eq!(after.output_modes, before.output_modes);
+        assert!(caller.master.as_raw_fd() >= 0);
+    }
+
+    #[test]
+    fn a_terminal_that_only_shows_output_stays_as_it_is() {
+        let (caller, container) = (pty(), pty());
+        let (input, _keys) = pipe().unwrap();
+        let before = tcgetattr(&caller.slave).unwrap();
+        let output = caller.slave.try_clone().unwrap();
+        let _proxy = Proxy::between(input, output, container.master).unwrap();
+        assert_eq!(
+            tcgetattr(&caller.slave).unwrap().local_modes,
+            before.local_modes
+        );
+    }
 }

@@ -2,8 +2,8 @@
 
 #![forbid(unsafe_code)]
 
-use std::io::{IsTerminal, stdin, stdout};
-use std::os::fd::{AsFd, OwnedFd};
+use std::io::IsTerminal;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
 
@@ -19,18 +19,13 @@ pub(super) struct HostTerminal {
 }
 
 impl HostTerminal {
-    /// The terminal at standard input or, failing that, at standard output.
-    pub(super) fn open() -> Option<Self> {
-        let has_input = stdin().is_terminal();
-        let terminal = if has_input {
-            stdin().as_fd().try_clone_to_owned()
-        } else if stdout().is_terminal() {
-            stdout().as_fd().try_clone_to_owned()
-        } else {
-            return None;
-        };
+    /// The terminal that keys come from or, failing that, the one that shows output.
+    pub(super) fn open(input: BorrowedFd<'_>, output: BorrowedFd<'_>) -> Option<Self> {
+        let has_input = input.is_terminal();
+        let terminal = if has_input { input } else { output };
+        terminal.is_terminal().then_some(())?;
         Some(Self {
-            terminal: terminal.ok()?,
+            terminal: terminal.try_clone_to_owned().ok()?,
             has_input,
             before: None,
         })
