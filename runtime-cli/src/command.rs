@@ -43,6 +43,13 @@ impl Context<'_> {
         Ok(Container::load(&self.settings.root, &self.id())?)
     }
 
+    /// Logs what the making of a container left out.
+    fn warn(&self, container: &Container) {
+        for warning in container.warnings() {
+            self.log.warning(warning);
+        }
+    }
+
     /// The first operand.
     fn id(&self) -> String {
         let operand = self.matches.operand(0);

@@ -52,6 +52,9 @@ fn perform(global: &args::Matches, request: Request, log: &Log) -> Result<Status
         Request::Help(None) => output::text(&args::help::program()),
         Request::Help(Some(command)) => output::text(&args::help::command(command)),
         Request::Command(command, matches) => {
+            if command.enters_containers {
+                libcontainer::seal()?;
+            }
             let settings = Settings::new(global)?;
             log.debug(|| format!("{}: {settings:?}", command.name));
             command::perform(command, &matches, &settings, log)

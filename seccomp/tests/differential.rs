@@ -140,10 +140,7 @@ fn a_multiplexed_call_is_not_newer_than_the_profile() {
             .action
             .to_string()
     };
-    assert_eq!(
-        [ask(1), ask(2)],
-        ["SCMP_ACT_ALLOW", "SCMP_ACT_KILL_THREAD"]
-    );
+    assert_eq!([ask(1), ask(2)], ["SCMP_ACT_ALLOW", "SCMP_ACT_KILL_THREAD"]);
 }
 
 #[test]

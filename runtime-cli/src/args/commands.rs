@@ -20,6 +20,9 @@ pub struct Command {
     pub usage: &'static str,
     /// Whether everything after the first operand is an operand.
     pub options_first: bool,
+    /// Whether this program's own process gets into a container, where its file must not be within
+    /// reach.
+    pub enters_containers: bool,
     /// Its flags.
     pub flags: &'static [&'static Flag],
     /// What else there is to say.
@@ -91,6 +94,7 @@ pub static COMMANDS: &[Command] = &[
         operands: Operands::Exactly(1),
         usage: ID,
         options_first: false,
+        enters_containers: true,
         flags: &[
             &BUNDLE,
             &CONFIG,
@@ -112,6 +116,7 @@ pub static COMMANDS: &[Command] = &[
         operands: Operands::Exactly(1),
         usage: ID,
         options_first: false,
+        enters_containers: false,
         flags: &[&HELP],
         description: "",
     },
@@ -122,6 +127,7 @@ pub static COMMANDS: &[Command] = &[
         operands: Operands::Exactly(1),
         usage: ID,
         options_first: false,
+        enters_containers: true,
         flags: &[
             &BUNDLE,
             &CONFIG,
@@ -147,6 +153,7 @@ pub static COMMANDS: &[Command] = &[
         operands: Operands::Exactly(1),
         usage: ID,
         options_first: false,
+        enters_containers: false,
         flags: &[&HELP],
         description: "",
     },
@@ -157,6 +164,7 @@ pub static COMMANDS: &[Command] = &[
         operands: Operands::Between(1, 2),
         usage: "<container-id> [signal]",
         options_first: false,
+        enters_containers: false,
         flags: &[&ALL, &HELP],
         description: "The signal is a number or a name, with or without SIG: 15, TERM, SIGTERM, \
             SIGRTMIN+3.",
@@ -168,6 +176,7 @@ pub static COMMANDS: &[Command] = &[
         operands: Operands::Exactly(1),
         usage: ID,
         options_first: false,
+        enters_containers: false,
         flags: &[&FORCE, &HELP],
         description: "",
     },
@@ -178,6 +187,7 @@ pub static COMMANDS: &[Command] = &[
         operands: Operands::AtLeast(1),
         usage: "<container-id> <command> [argument...]",
         options_first: true,
+        enters_containers: true,
         flags: &[
             &CONSOLE_SOCKET,
             &PIDFD_SOCKET,
@@ -209,6 +219,7 @@ pub static COMMANDS: &[Command] = &[
         operands: Operands::Exactly(0),
         usage: "",
         options_first: false,
+        enters_containers: false,
         flags: &[&FORMAT, &QUIET, &HELP],
         description: "",
     },
@@ -219,6 +230,7 @@ pub static COMMANDS: &[Command] = &[
         operands: Operands::AtLeast(1),
         usage: "<container-id> [ps options]",
         options_first: true,
+        enters_containers: false,
         flags: &[&FORMAT, &HELP],
         description: "The table is made by the host's ps, with the given options or -ef.",
     },
@@ -229,6 +241,7 @@ pub static COMMANDS: &[Command] = &[
         operands: Operands::Exactly(1),
         usage: ID,
         options_first: false,
+        enters_containers: false,
         flags: &[&HELP],
         description: "",
     },
@@ -239,6 +252,7 @@ pub static COMMANDS: &[Command] = &[
         operands: Operands::Exactly(1),
         usage: ID,
         options_first: false,
+        enters_containers: false,
         flags: &[&HELP],
         description: "",
     },
@@ -249,6 +263,7 @@ pub static COMMANDS: &[Command] = &[
         operands: Operands::Exactly(1),
         usage: ID,
         options_first: false,
+        enters_containers: false,
         flags: &[
             &RESOURCES,
             &BLKIO_WEIGHT,
@@ -278,6 +293,7 @@ pub static COMMANDS: &[Command] = &[
         operands: Operands::Exactly(0),
         usage: "",
         options_first: false,
+        enters_containers: false,
         flags: &[&SPEC_BUNDLE, &SPEC_ROOTLESS, &HELP],
         description: "It runs sh on a terminal, in a root file system in the directory rootfs beside it.",
     },
@@ -288,6 +304,7 @@ pub static COMMANDS: &[Command] = &[
         operands: Operands::Exactly(1),
         usage: "bash|zsh|fish",
         options_first: false,
+        enters_containers: false,
         flags: &[&HELP],
         description: "For bash: source <(oxrun completion bash)",
     },

@@ -16,7 +16,8 @@ use crate::output::Status;
 
 pub(super) fn create(context: &Context<'_>) -> Result<Status, Failure> {
     let make = || -> Result<Status, Failure> {
-        request(context, true)?.create()?;
+        let container = request(context, true)?.create()?;
+        context.warn(&container);
         Ok(Status::Success)
     };
     make().map_err(|source| Failure::Make {

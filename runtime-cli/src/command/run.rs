@@ -20,11 +20,13 @@ fn perform(context: &Context<'_>) -> Result<Status, Failure> {
     let detach = matches.is_set(&flags::DETACH);
     let request = create::request(context, detach)?;
     if detach {
-        request.run()?;
+        let (container, _) = request.run()?;
+        context.warn(&container);
         return Ok(Status::Success);
     }
     let foreground = Foreground::new(!matches.is_set(&flags::NO_SUBREAPER))?;
     let (container, mut process) = request.run()?;
+    context.warn(&container);
     let exit = foreground.attend(&mut process);
     if !matches.is_set(&flags::KEEP) {
         delete::remove(container, true, context.log)?;

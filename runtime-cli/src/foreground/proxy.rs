@@ -240,7 +240,7 @@ mod tests {
         let mut program = File::from(container.slave);
         let writer = std::thread::spawn(move || program.write_all(&[b'x'; BYTES]).unwrap());
         let reader = std::thread::spawn(move || {
-            std::thread::sleep(Duration::from_millis(50));
+            poll(&mut [], 50_u8).unwrap();
             let mut text = Vec::new();
             (&shown).read_to_end(&mut text).map(|_| text).unwrap()
         });
