@@ -10,6 +10,7 @@ pub(crate) mod hooks;
 pub(crate) mod id_maps;
 pub(crate) mod limits;
 pub(crate) mod net_devices;
+mod netlink;
 mod notify_socket;
 mod open;
 pub(crate) mod pidfd_socket;

@@ -125,6 +125,6 @@ impl ContainerParent<'_> {
             return Ok(());
         }
         let namespace = self.namespace(child, "net")?;
-        net_devices::move_all(&self.prepared.plan.net_devices, namespace.as_fd())
+        net_devices::move_all(&self.prepared.plan.net_devices, namespace.as_fd()).map(drop)
     }
 }
