@@ -1,15 +1,118 @@
-//! stub until the child lands
-#![allow(dead_code, missing_docs)]
+//! The container's process from its birth to `execve`: walks the plan.
+//!
+//! It begins as a copy of a process that may have had threads, so nothing here allocates, takes a
+//! lock or unwinds, and everything reaches the kernel through [`crate::sys`]. Until the program runs
+//! it is privileged inside namespaces whose files and processes are hostile: paths are resolved to
+//! descriptors ([`crate::path`]), and procfs is the one that the parent verified.
+
+#![forbid(unsafe_code)]
+
+mod attributes;
+mod copy;
+mod devices;
+mod gate;
+mod hooks;
+mod masks;
+mod mounts;
+mod namespaces;
+mod procfs;
+mod program;
+mod report;
+mod root;
+mod state;
+mod stdio;
+mod steps;
+mod terminal;
+mod user;
+mod working_directory;
+
+use std::os::fd::RawFd;
+
+use crate::plan::Plan;
+use crate::sys::{descriptor, process, schedule};
+use state::Child;
+
+/// Exit code of a child that failed and told its parent.
+const EXIT_FAILED: i32 = 1;
+
+/// Everything that the child inherits. Made by `launch` before the clone.
+#[derive(Debug)]
 pub(crate) struct Inherited<'a> {
-    pub(crate) plan: &'a mut crate::plan::Plan,
-    pub(crate) descriptors: &'a mut [i32],
-    pub(crate) sync: i32,
-    pub(crate) gate: Option<i32>,
-    pub(crate) proc: i32,
-    pub(crate) cgroup: &'a [i32],
-    pub(crate) parent: i32,
-    pub(crate) stdio: Option<[i32; 3]>,
+    /// The child's own copy: reserved bytes of it are filled in.
+    pub plan: &'a mut Plan,
+    /// By slot; -1 where the descriptor comes later by a message.
+    pub descriptors: &'a mut [RawFd],
+    /// `SOCK_SEQPACKET`, to the parent.
+    pub sync: RawFd,
+    /// The parent's end of it, of which the child must not keep a copy: it would never see the other
+    /// side go.
+    pub parents_sync: RawFd,
+    /// The FIFO of the state directory, opened `O_RDWR`; `None` where the parent says [`Go`].
+    ///
+    /// [`Go`]: crate::sync::Message::Go
+    pub gate: Option<RawFd>,
+    /// `O_PATH` of the host's procfs, verified.
+    pub proc: RawFd,
+    /// cgroup v1 `tasks` files, opened for writing.
+    pub cgroup: &'a [RawFd],
+    /// The parent's number.
+    pub parent: i32,
+    /// What becomes descriptors 0, 1 and 2; `None` where they stay.
+    pub stdio: Option<[RawFd; 3]>,
 }
-pub(crate) fn run(_i: Inherited<'_>) -> ! {
-    crate::sys::process::exit(1)
+
+/// Walks the plan to its end. What fails is reported, and the process ends.
+pub(crate) fn run(inherited: Inherited<'_>) -> ! {
+    let Plan {
+        steps,
+        image,
+        id_maps,
+        seccomp,
+        ..
+    } = inherited.plan;
+    let (Ok(sync), Ok(proc)) = (
+        descriptor::inherited(inherited.sync),
+        descriptor::inherited(inherited.proc),
+    ) else {
+        process::exit(EXIT_FAILED)
+    };
+    let mut child = Child {
+        image,
+        id_maps: id_maps.as_ref(),
+        seccomp: seccomp.as_ref(),
+        descriptors: inherited.descriptors,
+        cgroup: inherited.cgroup,
+        sync,
+        gate: inherited.gate.and_then(|fd| descriptor::inherited(fd).ok()),
+        proc,
+        parent: inherited.parent,
+        index: 0,
+        is_ready: false,
+        umask: schedule::set_umask(0),
+        umask_is_set: false,
+        root: None,
+        shares_propagation: false,
+        null: None,
+        null_is_attached: false,
+        empty: None,
+        directory_is_set: false,
+        program: None,
+    };
+    let prepared = descriptor::close(inherited.parents_sync)
+        .and_then(|()| child.guard())
+        .and_then(|()| inherited.stdio.map_or(Ok(()), stdio::replace));
+    if let Err(fault) = prepared {
+        child.fail(fault);
+    }
+    for (index, entry) in steps.iter_mut().enumerate() {
+        child.index = u16::try_from(index).unwrap_or(u16::MAX);
+        if let Err(fault) = child.perform(&mut entry.step) {
+            child.fail(fault);
+        }
+    }
+    // A plan ends with `Exec`, which does not come back.
+    process::exit(EXIT_FAILED)
 }
+
+#[cfg(test)]
+mod tests;

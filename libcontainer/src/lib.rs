@@ -13,6 +13,7 @@ pub mod error;
 pub mod facts;
 pub(crate) mod init;
 pub(crate) mod launch;
+pub(crate) mod path;
 pub mod plan;
 pub(crate) mod procfs;
 mod seal;

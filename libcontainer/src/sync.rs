@@ -42,7 +42,10 @@ pub struct Failure {
     /// `errno`.
     pub errno: i32,
     /// What the call was about where the step has several things: the index of the parameter,
-    /// descriptor, hook or candidate; for a hook's exit, its wait status.
+    /// descriptor, hook or candidate. For [`Call::HookExit`] the hook in the upper half and its wait
+    /// status in the lower; its errno is 0, as that of every verification without one.
+    ///
+    /// [`Call::HookExit`]: crate::sys::Call::HookExit
     pub detail: u32,
 }
 

@@ -72,6 +72,7 @@ pub(crate) fn bear(plan: &mut Plan, cradle: Cradle<'_>) -> Result<Child> {
                 plan: &mut *plan,
                 descriptors: &mut numbers,
                 sync: child_end.as_raw_fd(),
+                parents_sync: channel.as_fd().as_raw_fd(),
                 gate: cradle.gate.as_ref().map(AsRawFd::as_raw_fd),
                 proc: cradle.proc.as_fd().as_raw_fd(),
                 cgroup: &cgroup,

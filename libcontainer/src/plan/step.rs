@@ -350,6 +350,9 @@ pub struct HookStep {
     pub argv: CStringArray,
     /// Its environment, ended by null.
     pub envp: CStringArray,
+    /// Its working directory: the bundle, or `/` once the root was changed. Never the container's
+    /// root seen from the host, where a relative path would be the image's (CVE-2025-23266).
+    pub directory: CString,
     /// Milliseconds after which it is killed and counts as failed.
     pub timeout_ms: Option<u64>,
     /// The container's state as JSON, for its standard input.

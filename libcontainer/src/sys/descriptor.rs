@@ -19,6 +19,15 @@ pub(crate) fn inherited(raw: RawFd) -> Result<BorrowedFd<'static>> {
     Ok(unsafe { BorrowedFd::borrow_raw(raw) })
 }
 
+/// Another descriptor of the same file, close-on-exec.
+pub(crate) fn duplicate(of: BorrowedFd<'_>) -> Result<OwnedFd> {
+    let args = [fd(of), libc::F_DUPFD_CLOEXEC as usize, 3];
+    // SAFETY: F_DUPFD_CLOEXEC takes a number.
+    let made = unsafe { syscall(Call::Fcntl, libc::SYS_fcntl, args) }?;
+    // SAFETY: it is new.
+    Ok(unsafe { own(made) })
+}
+
 /// dup3(2) onto `target`, without `O_CLOEXEC`; the same number only loses its close-on-exec flag.
 pub(crate) fn duplicate_onto(from: BorrowedFd<'_>, target: RawFd) -> Result<()> {
     if from.as_raw_fd() == target {
@@ -41,6 +50,15 @@ pub(crate) fn is_open(number: u32) -> bool {
     let args = [number as usize, libc::F_GETFD as usize, 0];
     // SAFETY: F_GETFD takes a number.
     unsafe { syscall(Call::Fcntl, libc::SYS_fcntl, args) }.is_ok()
+}
+
+/// Closes a descriptor that the child inherited and nobody owns there; -1 is none.
+pub(crate) fn close(raw: RawFd) -> Result<()> {
+    if raw < 0 {
+        return Ok(());
+    }
+    // SAFETY: a number. Only `init` calls this, for a descriptor whose owner stayed in the parent.
+    unsafe { syscall(Call::Close, libc::SYS_close, [raw as usize]) }.map(drop)
 }
 
 /// Marks one descriptor close-on-exec.

@@ -111,7 +111,10 @@ pub(crate) fn receive(
             Ok(length) => break length,
         }
     };
-    if header.msg_controllen as usize >= HEADER {
+    // A number of 32 bits in some C libraries.
+    #[allow(clippy::unnecessary_cast)]
+    let controlled = header.msg_controllen as usize;
+    if controlled >= HEADER {
         descriptors(&control.0, &mut take)?;
     }
     Ok(length)

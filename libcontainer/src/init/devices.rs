@@ -1,0 +1,99 @@
+//! Device nodes, links and the pseudo terminal multiplexer. All of it relative to the descriptor of a
+//! directory inside the root: `/dev` itself may be a link.
+
+use core::ffi::CStr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use super::state::Child;
+use crate::path::{self, How};
+use crate::plan::step::{Attributes, DeviceStep, Source};
+use crate::sys::file::{self, Status};
+use crate::sys::{Call, Fault, Result, mount};
+
+const DIFFERS: Fault = Fault::new(Call::DeviceDiffers, libc::EEXIST);
+
+impl Child<'_> {
+    /// Makes a device node or FIFO, or binds the host's.
+    pub(super) fn make_device(&mut self, step: &DeviceStep) -> Result<()> {
+        let (parent, name) = path::ensure_parent(self.root()?, &step.path)?;
+        match &step.bind {
+            Some(source) => self.bind_device(step, source, parent.as_fd(), name.as_cstr()),
+            None => make_node(step, parent.as_fd(), name.as_cstr()),
+        }
+    }
+
+    fn bind_device(
+        &mut self,
+        step: &DeviceStep,
+        source: &Source,
+        parent: BorrowedFd<'_>,
+        name: &CStr,
+    ) -> Result<()> {
+        match file::make_node(parent, name, libc::S_IFREG | 0o644, 0) {
+            Err(fault) if fault.errno != libc::EEXIST => return Err(fault),
+            _ => {}
+        }
+        let target = open_entry(parent, name)?;
+        let existing = file::status(target.as_fd())?;
+        if is_wanted(step, &existing) {
+            return Ok(());
+        }
+        if existing.kind() != libc::S_IFREG {
+            return if step.listed { Err(DIFFERS) } else { Ok(()) };
+        }
+        let tree = self.tree(source, &Attributes::default())?;
+        if !is_wanted(step, &file::status(tree.fd.as_fd())?) {
+            return Err(DIFFERS);
+        }
+        mount::attach(tree.fd.as_fd(), target.as_fd())
+    }
+
+    /// Makes a symbolic link; what is there already is left alone.
+    pub(super) fn make_link(&mut self, link: &CStr, to: &CStr) -> Result<()> {
+        let (parent, name) = path::ensure_parent(self.root()?, link)?;
+        match file::make_link(to, parent.as_fd(), name.as_cstr()) {
+            Err(fault) if fault.errno == libc::EEXIST => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Replaces `/dev/ptmx` by a link to the container's own.
+    pub(super) fn link_ptmx(&mut self) -> Result<()> {
+        let dev = path::resolve(self.root()?, c"dev", How::default())?;
+        match file::unlink(dev.as_fd(), c"ptmx") {
+            Err(fault) if fault.errno != libc::ENOENT => return Err(fault),
+            _ => {}
+        }
+        file::make_link(c"pts/ptmx", dev.as_fd(), c"ptmx")
+    }
+}
+
+fn make_node(step: &DeviceStep, parent: BorrowedFd<'_>, name: &CStr) -> Result<()> {
+    let made = file::make_node(parent, name, step.mode, step.device);
+    let exists = matches!(made, Err(fault) if fault.errno == libc::EEXIST);
+    if exists && !step.listed {
+        return Ok(());
+    }
+    if !exists {
+        made?;
+    }
+    let node = open_entry(parent, name)?;
+    if !is_wanted(step, &file::status(node.as_fd())?) {
+        return Err(DIFFERS);
+    }
+    if exists {
+        return Ok(());
+    }
+    file::change_owner(node.as_fd(), step.uid, Some(step.gid))
+}
+
+fn open_entry(parent: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
+    file::open(parent, name, libc::O_PATH | libc::O_NOFOLLOW, 0)
+}
+
+/// Whether a file is of the kind and, being a device, has the number that is wanted.
+fn is_wanted(step: &DeviceStep, found: &Status) -> bool {
+    let kind = step.mode & libc::S_IFMT;
+    let is_fifo = kind == libc::S_IFIFO;
+    found.kind() == kind && (is_fifo || found.represents == step.device)
+}

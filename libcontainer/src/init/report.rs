@@ -1,0 +1,105 @@
+//! What the child says to its parent, and hears.
+
+use std::os::fd::{BorrowedFd, IntoRawFd};
+
+use super::state::Child;
+use crate::plan::step::{Request, Slot};
+use crate::sync::{Failure, MESSAGE_LEN, Message};
+use crate::sys::{Call, Fault, Result, file, process, socket};
+
+const UNEXPECTED: Fault = Fault::new(Call::UnexpectedMessage, 0);
+
+impl Child<'_> {
+    fn failure(&self, fault: Fault) -> Failure {
+        Failure {
+            step: self.index,
+            call: fault.call as u16,
+            errno: fault.errno,
+            detail: fault.detail,
+        }
+    }
+
+    /// Reports the failure and ends the process. After `Ready` the parent may be gone: then `start`
+    /// reads the report from the FIFO.
+    pub(super) fn fail(&self, fault: Fault) -> ! {
+        let message = Message::Failed(self.failure(fault)).encode();
+        // Nobody is left to hear of a report that fails.
+        let _ = match self.gate {
+            Some(gate) if self.is_ready => file::write(gate, &message).map(drop),
+            _ => socket::send(self.sync, &message, None),
+        };
+        process::exit(super::EXIT_FAILED)
+    }
+
+    /// Tells the parent of something that was left out.
+    pub(super) fn warn(&self, fault: Fault) -> Result<()> {
+        if self.is_ready {
+            return Ok(());
+        }
+        self.send(Message::Warning(self.failure(fault)), None)
+    }
+
+    pub(super) fn send(&self, message: Message, descriptor: Option<BorrowedFd<'_>>) -> Result<()> {
+        socket::send(self.sync, &message.encode(), descriptor)
+    }
+
+    /// Waits for the next message, which carries no descriptors.
+    pub(super) fn hear(&self) -> Result<Message> {
+        let mut bytes = [0; MESSAGE_LEN];
+        let length = socket::receive(self.sync, &mut bytes, drop)?;
+        if length != MESSAGE_LEN {
+            return Err(UNEXPECTED);
+        }
+        Message::decode(&bytes).ok_or(UNEXPECTED)
+    }
+
+    /// Asks the parent for something and waits until it is done.
+    pub(super) fn ask(&self, request: Request) -> Result<()> {
+        // An unprivileged parent may open the child's id maps only while that is dumpable, which is
+        // safe: the namespaces have no other process yet.
+        let unprivileged = self
+            .id_maps
+            .is_some_and(|maps| maps.with_helpers || maps.deny_setgroups);
+        let opens_maps = request == Request::WriteIdMaps && unprivileged;
+        if opens_maps {
+            process::set_dumpable(true)?;
+        }
+        self.send(Message::Ask(request), None)?;
+        let answer = self.hear()?;
+        if opens_maps {
+            process::set_dumpable(false)?;
+        }
+        if answer == Message::Done {
+            Ok(())
+        } else {
+            Err(UNEXPECTED)
+        }
+    }
+
+    /// Takes the descriptors of these slots from as many messages as there are.
+    pub(super) fn receive(&mut self, slots: &[Slot]) -> Result<()> {
+        let mut missing = slots.iter();
+        let mut filled = 0;
+        while filled < slots.len() {
+            let mut bytes = [0; MESSAGE_LEN];
+            let before = filled;
+            let descriptors = &mut *self.descriptors;
+            let length = socket::receive(self.sync, &mut bytes, |descriptor| {
+                let place = missing
+                    .next()
+                    .and_then(|slot| descriptors.get_mut(usize::from(slot.0)));
+                if let Some(place) = place {
+                    *place = descriptor.into_raw_fd();
+                    filled += 1;
+                }
+            })?;
+            let expected = length == MESSAGE_LEN
+                && Message::decode(&bytes) == Some(Message::Descriptors)
+                && filled > before;
+            if !expected {
+                return Err(UNEXPECTED);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,96 @@
+//! What the child remembers from step to step.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+
+use crate::plan::step::Slot;
+use crate::plan::{IdMaps, Image};
+use crate::sys::{Call, Fault, Result, descriptor, file, process};
+
+/// The child.
+pub(super) struct Child<'a> {
+    pub image: &'a mut Image,
+    pub id_maps: Option<&'a IdMaps>,
+    pub seccomp: Option<&'a seccomp::Filter>,
+    pub descriptors: &'a mut [RawFd],
+    pub cgroup: &'a [RawFd],
+    pub sync: BorrowedFd<'static>,
+    pub gate: Option<BorrowedFd<'static>>,
+    pub proc: BorrowedFd<'static>,
+    pub parent: i32,
+    /// The step that is being done.
+    pub index: u16,
+    /// Whether the parent was told that all is done, and may be gone.
+    pub is_ready: bool,
+    /// The mask that was inherited. While files are made it is 0.
+    pub umask: u32,
+    /// Whether a step set it.
+    pub umask_is_set: bool,
+    /// The container's root directory; the process's own where no step said.
+    pub root: Option<OwnedFd>,
+    /// Whether mounts of this namespace propagate to others.
+    pub shares_propagation: bool,
+    /// The null device as a mount.
+    pub null: Option<OwnedFd>,
+    /// Whether it covers a file already, so that it can be cloned.
+    pub null_is_attached: bool,
+    /// The empty directory as a mount, where it was attached first.
+    pub empty: Option<OwnedFd>,
+    /// Whether the working directory has been entered.
+    pub directory_is_set: bool,
+    /// Which candidate of the image is executed.
+    pub program: Option<usize>,
+}
+
+impl Child<'_> {
+    /// Dies with its parent and hides from the processes of its namespaces. To be repeated when
+    /// credentials have changed, which undoes both.
+    pub(super) fn guard(&self) -> Result<()> {
+        process::set_dumpable(false)?;
+        if self.is_ready {
+            return Ok(());
+        }
+        process::set_parent_death_signal(libc::SIGKILL)?;
+        // The parent may have ended before: then no signal comes any more. From another PID
+        // namespace its number is not seen, but its end of the socket is closed.
+        let nothing = Some(core::time::Duration::ZERO);
+        let events = descriptor::wait_readable(self.sync, nothing)?;
+        let alone = events & libc::POLLHUP != 0 && events & libc::POLLIN == 0;
+        let parent = process::parent_id();
+        if alone || (parent != self.parent && parent != 0) {
+            process::exit(super::EXIT_FAILED);
+        }
+        Ok(())
+    }
+
+    /// Runs `action`, and once more as a dumpable process where files of its own in procfs belong to
+    /// the host's root because it is not.
+    pub(super) fn dumpable_where_needed<T>(&self, action: impl Fn() -> Result<T>) -> Result<T> {
+        match action() {
+            Err(fault) if fault.errno == libc::EACCES => {
+                process::set_dumpable(true)?;
+                let result = action();
+                process::set_dumpable(false)?;
+                result
+            }
+            other => other,
+        }
+    }
+
+    /// The container's root directory.
+    pub(super) fn root(&mut self) -> Result<BorrowedFd<'_>> {
+        if self.root.is_none() {
+            let flags = libc::O_PATH | libc::O_DIRECTORY;
+            self.root = Some(file::open(descriptor::CWD, c"/", flags, 0)?);
+        }
+        match &self.root {
+            Some(root) => Ok(root.as_fd()),
+            None => Err(Fault::new(Call::MissingDescriptor, 0)),
+        }
+    }
+
+    /// The descriptor in a slot.
+    pub(super) fn slot(&self, slot: Slot) -> Result<BorrowedFd<'static>> {
+        let raw = self.descriptors.get(usize::from(slot.0)).copied();
+        descriptor::inherited(raw.unwrap_or(-1)).map_err(|fault| fault.about(slot.0.into()))
+    }
+}

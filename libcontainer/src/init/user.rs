@@ -1,0 +1,68 @@
+//! Users, groups and capabilities.
+
+use super::state::Child;
+use crate::sys::{Result, identity, process};
+
+/// One more than the last capability that a mask of 64 bits can name.
+const CAPABILITIES: u32 = u64::BITS;
+
+impl Child<'_> {
+    /// Becomes user and group 0 of the user namespace.
+    pub(super) fn become_root(&self) -> Result<()> {
+        match identity::set_groups(&[0]) {
+            // The namespace may deny it, and what is not allowed cannot be harmful.
+            Err(fault) if matches!(fault.errno, libc::EPERM | libc::EINVAL) => {}
+            other => other?,
+        }
+        identity::set_group(0)?;
+        identity::set_user(0)?;
+        // A change of user lets go of the parent and may make the process visible.
+        self.guard()
+    }
+
+    /// Becomes the container's user.
+    pub(super) fn become_user(&self, uid: u32, gid: u32) -> Result<()> {
+        identity::set_group(gid)?;
+        identity::set_user(uid)?;
+        self.guard()
+    }
+}
+
+/// Sets the supplementary groups. An unprivileged user namespace may deny that: no groups can then
+/// be had anyway.
+pub(super) fn set_groups(gids: &[u32]) -> Result<()> {
+    match identity::set_groups(gids) {
+        Err(fault) if fault.errno == libc::EPERM && gids.is_empty() => Ok(()),
+        other => other,
+    }
+}
+
+/// Drops every capability but `keep` from the bounding set.
+pub(super) fn limit_bounding_set(keep: u64) -> Result<()> {
+    for capability in 0..CAPABILITIES {
+        if keep & (1 << capability) != 0 {
+            continue;
+        }
+        match process::drop_from_bounding_set(capability) {
+            Ok(()) => {}
+            // The kernel knows none of that number or above.
+            Err(fault) if fault.errno == libc::EINVAL => break,
+            Err(fault) => match process::in_bounding_set(capability) {
+                Some(false) => {}
+                _ => return Err(fault.about(capability)),
+            },
+        }
+    }
+    Ok(())
+}
+
+/// Makes the ambient set exactly `raise`.
+pub(super) fn set_ambient(raise: u64) -> Result<()> {
+    process::clear_ambient_set()?;
+    for capability in 0..CAPABILITIES {
+        if raise & (1 << capability) != 0 {
+            process::raise_ambient(capability).map_err(|fault| fault.about(capability))?;
+        }
+    }
+    Ok(())
+}

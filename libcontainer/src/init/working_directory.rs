@@ -1,0 +1,43 @@
+//! The program's working directory.
+
+use core::ffi::CStr;
+
+use super::state::Child;
+use crate::path::{self, How, Make};
+use crate::sys::{Call, Fault, Result, file};
+
+impl Child<'_> {
+    /// Enters the working directory, where an earlier step has not. A refusal is borne unless this is
+    /// the last try.
+    pub(super) fn enter_directory(&mut self, path: &CStr, create: bool, last: bool) -> Result<()> {
+        if self.directory_is_set {
+            return Ok(());
+        }
+        let entered = match file::enter_path(path) {
+            Err(fault) if create && fault.errno == libc::ENOENT => {
+                path::ensure(self.root()?, path, How::default(), Make::Directory)
+                    .and_then(|_| file::enter_path(path))
+            }
+            other => other,
+        };
+        match entered {
+            Err(fault) if !last && matches!(fault.errno, libc::EACCES | libc::EPERM) => Ok(()),
+            Err(fault) => Err(fault),
+            Ok(()) => {
+                verify()?;
+                self.directory_is_set = true;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The kernel answers `(unreachable)…` or `ENOENT` for a directory outside the root, which a path
+/// through `/proc/self/fd` can lead to (CVE-2024-21626).
+fn verify() -> Result<()> {
+    let mut path = [0; 4096];
+    match file::working_directory(&mut path) {
+        Ok(_) if path.starts_with(b"/") => Ok(()),
+        _ => Err(Fault::new(Call::WorkingDirectoryOutside, 0)),
+    }
+}
