@@ -38,7 +38,8 @@ const CLONE_ARGS_OLD: usize = 64;
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
 /// Clones the calling thread, into a version 2 cgroup where one is given (`ENOSYS`, `E2BIG` or
-/// `EINVAL` where the kernel is older than 5.7), with `CLONE_*` flags and `CLONE_PIDFD`; memory is copied, not shared.
+/// `EINVAL` where the kernel is older than 5.7), with `CLONE_*` flags and `CLONE_PIDFD`; memory is
+/// copied, not shared.
 /// The child has every signal blocked, as the handlers that it inherits are the host program's.
 ///
 /// `child` runs in the new process. It may do only what is safe in a signal handler: other threads'
