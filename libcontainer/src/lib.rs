@@ -11,6 +11,7 @@
 pub mod container;
 pub mod error;
 pub mod facts;
+pub mod features;
 pub(crate) mod init;
 pub(crate) mod launch;
 pub(crate) mod path;

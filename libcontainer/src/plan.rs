@@ -32,11 +32,14 @@ use serde::{Deserialize, Serialize};
 use step::{CStringArray, Entry, NamespaceKind, Slot};
 
 pub(crate) use builder::{at_most, quoted};
+pub(crate) use capabilities::known as known_capabilities;
 pub use create::create;
 pub use exec::{changed_process, exec};
 pub use hooks::HookKind;
 pub(crate) use hooks::runtime_hooks;
-pub(crate) use namespaces::id_maps;
+pub(crate) use limits::{MODE_FLAGS, MODES};
+pub(crate) use mount_options::TABLE as OPTIONS;
+pub(crate) use namespaces::{KINDS, id_maps};
 
 /// All that is done to start one process in a container: what the parent opens, how it clones, and
 /// what the child does then.

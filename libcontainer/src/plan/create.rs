@@ -31,6 +31,7 @@ pub fn create(spec: &Spec, facts: &Facts, options: &CreateOptions<'_>) -> Result
     };
     let mut b = Builder::default();
     let filter = process::filter(&mut b, spec)?;
+    let image = image::plan(process, facts)?;
     let context = process::Context {
         spec,
         process,
@@ -38,6 +39,7 @@ pub fn create(spec: &Spec, facts: &Facts, options: &CreateOptions<'_>) -> Result
         user_namespace: namespaces.has(NamespaceKind::User),
         id_maps: id_maps.as_ref(),
         filter: filter.as_ref(),
+        image: &image,
         preserve_fds: options.preserve_fds,
         first: true,
         affinity: (!facts.online_cpus.is_empty()).then(|| ("process", facts.online_cpus.clone())),
@@ -77,7 +79,7 @@ pub fn create(spec: &Spec, facts: &Facts, options: &CreateOptions<'_>) -> Result
         birth,
         steps: b.steps,
         id_maps,
-        image: image::plan(process, facts)?,
+        image,
         runtime_hooks,
         seccomp: filter,
         net_devices,

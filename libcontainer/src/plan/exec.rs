@@ -25,6 +25,7 @@ pub fn exec(spec: &Spec, process: &Process, facts: &Facts, options: &ExecOptions
     let affinity = process.exec_cpu_affinity().as_ref();
     let initial = affinity.and_then(|a| a.initial().as_deref());
     let last = affinity.and_then(|a| a.cpu_affinity_final().as_deref());
+    let image = image::plan(process, facts)?;
     let context = process::Context {
         spec,
         process,
@@ -32,6 +33,7 @@ pub fn exec(spec: &Spec, process: &Process, facts: &Facts, options: &ExecOptions
         user_namespace: namespaces.has(NamespaceKind::User),
         id_maps: None,
         filter: filter.as_ref(),
+        image: &image,
         preserve_fds: options.preserve_fds,
         first: false,
         affinity: final_affinity(facts, initial, last)?,
@@ -59,7 +61,7 @@ pub fn exec(spec: &Spec, process: &Process, facts: &Facts, options: &ExecOptions
         birth,
         steps: b.steps,
         id_maps: None,
-        image: image::plan(process, facts)?,
+        image,
         runtime_hooks: Vec::new(),
         seccomp: filter,
         net_devices: Vec::new(),

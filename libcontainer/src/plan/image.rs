@@ -65,7 +65,9 @@ impl Environment {
             let field = format!("process.env[{index}]");
             let string = c_string(&field, variable)?;
             let (name, value) = split(&field, variable)?;
-            if !seen.insert(name) || (name == "HOME" && value.is_empty()) {
+            let replaced = name == "HOME" && value.is_empty()
+                || facts.listen_fds > 0 && matches!(name, "LISTEN_FDS" | "LISTEN_PID");
+            if !seen.insert(name) || replaced {
                 continue;
             }
             has_home |= name == "HOME";
@@ -75,22 +77,13 @@ impl Environment {
             strings.push(string);
         }
         strings.reverse();
-        let home = (!has_home).then(|| reserve(&mut strings, c"HOME="));
         let mut listen_pid = None;
         if facts.listen_fds > 0 {
-            strings.retain(|string| {
-                !string.to_bytes().starts_with(b"LISTEN_FDS=")
-                    && !string.to_bytes().starts_with(b"LISTEN_PID=")
-            });
             let count = format!("LISTEN_FDS={}", facts.listen_fds);
             strings.push(c_string("process.env", count)?);
             listen_pid = Some(reserve(&mut strings, c"LISTEN_PID="));
         }
-        let home = home.and_then(|_| {
-            strings
-                .iter()
-                .position(|string| string.as_bytes() == b"HOME=")
-        });
+        let home = (!has_home).then(|| reserve(&mut strings, c"HOME="));
         let mut array = CStringArray::new(strings);
         if let Some(index) = home {
             array.reserve(index, HOME_ROOM);

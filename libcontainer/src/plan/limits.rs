@@ -43,10 +43,30 @@ pub(crate) fn rlimits(list: Option<&[PosixRlimit]>) -> Result<Vec<(u32, u64, u64
     Ok(limits)
 }
 
+/// All of them.
+pub(crate) const RESOURCES: [PosixRlimitType; 16] = [
+    PosixRlimitType::RlimitCpu,
+    PosixRlimitType::RlimitFsize,
+    PosixRlimitType::RlimitData,
+    PosixRlimitType::RlimitStack,
+    PosixRlimitType::RlimitCore,
+    PosixRlimitType::RlimitRss,
+    PosixRlimitType::RlimitNproc,
+    PosixRlimitType::RlimitNofile,
+    PosixRlimitType::RlimitMemlock,
+    PosixRlimitType::RlimitAs,
+    PosixRlimitType::RlimitLocks,
+    PosixRlimitType::RlimitSigpending,
+    PosixRlimitType::RlimitMsgqueue,
+    PosixRlimitType::RlimitNice,
+    PosixRlimitType::RlimitRtprio,
+    PosixRlimitType::RlimitRttime,
+];
+
 /// The kernel's number of a resource, which differs between architectures; its type differs between
 /// C libraries.
 #[allow(clippy::cast_sign_loss, clippy::unnecessary_cast)]
-fn resource(typ: PosixRlimitType) -> u32 {
+pub(crate) fn resource(typ: PosixRlimitType) -> u32 {
     let number = match typ {
         PosixRlimitType::RlimitCpu => libc::RLIMIT_CPU,
         PosixRlimitType::RlimitFsize => libc::RLIMIT_FSIZE,

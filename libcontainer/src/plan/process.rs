@@ -9,7 +9,7 @@ use super::builder::{Builder, at_most, c_path, c_string};
 use super::capabilities::Sets;
 use super::namespaces::maps_id;
 use super::step::{HookStep, Request, Step, WindowSize};
-use super::{IdMaps, OpenKind, ParentLimits, capabilities, limits};
+use super::{IdMaps, Image, OpenKind, ParentLimits, capabilities, limits};
 use crate::error::{Error, Result};
 use crate::facts::Facts;
 
@@ -29,6 +29,7 @@ pub(crate) struct Context<'a> {
     /// The maps of a new user namespace.
     pub(crate) id_maps: Option<&'a IdMaps>,
     pub(crate) filter: Option<&'a seccomp::Filter>,
+    pub(crate) image: &'a Image,
     /// Descriptors from 3 on that the program keeps.
     pub(crate) preserve_fds: u32,
     /// Whether it is the container's first process.
@@ -148,6 +149,10 @@ pub(crate) fn tail(
         install(b, context);
     }
     credentials(b, context)?;
+    if context.image.home.is_some() {
+        let uid = process.user().uid();
+        b.step("process.env", Step::Home { uid });
+    }
     b.step("process.args", Step::FindProgram);
     b.step("process", Step::ResetSignals);
     // The filter is meant for the program: hooks of the container come before it where they can.
@@ -169,7 +174,7 @@ pub(crate) fn tail(
     if hooks_first {
         install(b, context);
     }
-    if context.facts.listen_fds > 0 {
+    if context.image.listen_pid.is_some() {
         b.step("process.env", Step::ListenPid);
     }
     b.step("process.args", Step::Exec);

@@ -65,15 +65,9 @@ pub(crate) fn plan_of(config: &str, facts: &Facts) -> crate::Result<Plan> {
     Ok(plan)
 }
 
-/// The plan as a person reads it.
+/// The plan as a person reads it, with what is beside the steps.
 pub(crate) fn text(plan: &Plan) -> String {
-    let mut text = format!("birth: {:?}\n", plan.birth);
-    for (slot, open) in plan.opens.iter().enumerate() {
-        text += &format!("open {slot}: {:?} ({})\n", open.what, open.field);
-    }
-    for entry in &plan.steps {
-        text += &format!("{} ({})\n", render::step(entry), entry.field);
-    }
+    let mut text = render::text(plan);
     if let Some(limits) = &plan.parent_limits {
         text += &format!("parent: {limits:?}\n");
     }
