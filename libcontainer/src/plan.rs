@@ -80,6 +80,7 @@ pub struct Open {
 
 /// What `launch` opens for a [`Slot`].
 #[derive(Debug)]
+#[allow(missing_docs)] // a variant's comment says what its fields are
 pub enum OpenKind {
     /// A detached clone of the mount tree at a path of the host, with the id maps of `idmap`'s user
     /// namespace.

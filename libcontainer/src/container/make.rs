@@ -222,7 +222,7 @@ fn after_start(plan: &Plan) -> BTreeMap<u16, String> {
     let steps = (0..).zip(&plan.steps);
     steps
         .skip_while(|(_, entry)| !matches!(entry.step, Step::Gate))
-        .map(|(number, entry)| (number, render::step(entry)))
+        .map(|(number, entry)| (number, render::step(plan, entry)))
         .collect()
 }
 

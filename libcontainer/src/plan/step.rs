@@ -25,6 +25,7 @@ pub struct Entry {
 /// Paths "inside the root" are resolved below the container's root file system with
 /// `openat2(RESOLVE_IN_ROOT)`, both before and after the root was changed.
 #[derive(Debug)]
+#[allow(missing_docs)] // a variant's comment says what its fields are
 pub enum Step {
     /// Write `0` to each of the cgroup descriptors that `launch` opened (cgroup v1 `tasks`).
     EnterCgroup,
@@ -237,6 +238,7 @@ pub enum Request {
 
 /// Where the tree comes from that a mount attaches.
 #[derive(Debug)]
+#[allow(missing_docs)] // a variant's comment says what its fields are
 pub enum Source {
     /// A new instance of a file system: `fsopen`, `fsconfig`…, `fsmount`. Where the kernel does not
     /// permit it (`EPERM`, `EBUSY`), the fallback is taken.
@@ -254,6 +256,7 @@ pub enum Source {
 
 /// A parameter of a file system context (fsconfig(2)).
 #[derive(Debug)]
+#[allow(missing_docs)] // a variant's comment says what its fields are
 pub enum Param {
     /// `FSCONFIG_SET_FLAG`
     Flag(CString),
