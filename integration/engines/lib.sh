@@ -50,6 +50,14 @@ wait_text() {
     done
 }
 
+# Docker asks for every capability that the kernel knows, whether the host has it or not.
+need_all_capabilities() {
+    local last bounding
+    last=$(</proc/sys/kernel/cap_last_cap)
+    bounding=$(awk '/^CapBnd/ { print $2 }' /proc/self/status)
+    ((0x$bounding == (1 << (last + 1)) - 1)) || skip "this host's root lacks a capability ($bounding)"
+}
+
 # cgroup_value DIRECTORY V1-CONTROLLER V1-FILE V2-FILE: what the file holds.
 cgroup_value() {
     if [[ -d /sys/fs/cgroup/$2/$1 ]]; then cat "/sys/fs/cgroup/$2/$1/$3"; else cat "/sys/fs/cgroup/$1/$4"; fi
