@@ -24,6 +24,7 @@ pub(crate) mod sync;
 pub(crate) mod sys;
 mod validate;
 
+pub use cgroups::{MemoryEvent, OomEvents, stats::Stats};
 pub use container::ExecChanges;
 pub use container::{
     Container, Create, Exec, ExecProcess, Exit, ManagerKind, Process, State, Status, Terminal,

@@ -143,6 +143,22 @@ pub enum UsageError {
         /// What was given.
         name: String,
     },
+    /// There is no such architecture.
+    #[error(
+        "invalid value {name:?} for --arch: allowed is a name of the specification such as SCMP_ARCH_X86_64"
+    )]
+    Arch {
+        /// What was given.
+        name: String,
+    },
+    /// There is no such system call, or its arguments cannot be read.
+    #[error(
+        "invalid value {written:?} for --explain: allowed is a call of the architecture such as openat or socket(16,3)"
+    )]
+    Call {
+        /// What was given.
+        written: String,
+    },
     /// Two options contradict each other.
     #[error("{one} and {other} contradict each other")]
     Conflict {

@@ -5,12 +5,16 @@
 mod completion;
 mod create;
 mod delete;
+mod events;
 mod exec;
+mod features;
 mod kill;
 mod list;
 mod pause;
+mod plan;
 mod ps;
 mod run;
+mod seccomp;
 mod spec;
 mod start;
 mod state;
@@ -82,6 +86,10 @@ pub(crate) fn perform(
         Verb::Pause => pause::pause(&context),
         Verb::Resume => pause::resume(&context),
         Verb::Update => update::update(&context),
+        Verb::Events => events::events(&context),
+        Verb::Plan => plan::plan(&context),
+        Verb::Seccomp => seccomp::seccomp(&context),
+        Verb::Features => features::features(),
         Verb::Spec => spec::spec(&context),
         Verb::Completion => completion::completion(&context),
     }

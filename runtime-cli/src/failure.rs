@@ -43,6 +43,12 @@ pub(crate) enum Failure {
         /// Why.
         source: libcontainer::Error,
     },
+    /// The command needs a container that runs.
+    #[error("container with id {0} is not running")]
+    NotRunning(String),
+    /// The seccomp profile is wrong.
+    #[error(transparent)]
+    Seccomp(#[from] seccomp::Error),
     /// Standard input or output could not be duplicated.
     #[error("dup of standard input and output: {source}")]
     Stdio {

@@ -38,4 +38,14 @@ impl Container {
             .stats()
             .map_err(|error| self.cgroup_error(error))
     }
+
+    /// Watches the limit of its memory, for runc's `events`.
+    ///
+    /// # Errors
+    /// Its cgroup has no memory controller.
+    pub fn oom_events(&self) -> Result<cgroups::OomEvents> {
+        self.cgroup()
+            .oom_events()
+            .map_err(|error| self.cgroup_error(error))
+    }
 }

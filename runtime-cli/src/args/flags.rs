@@ -329,3 +329,21 @@ pub static PIDS_LIMIT: Flag = Flag::new(
     Kind::Signed,
     "limit of the number of processes, -1 for none",
 );
+/// `seccomp --dump`
+pub static DUMP: Flag = Flag::new("dump", Kind::Switch, "print the program").origin(Origin::Own);
+/// `seccomp --explain`
+pub static EXPLAIN: Flag = Flag::new(
+    "explain",
+    Kind::Text,
+    "tell what happens to this call, NAME or NAME(ARG,...), and which rule says so",
+)
+.repeatable()
+.origin(Origin::Own);
+/// `seccomp --arch`
+pub static ARCH: Flag = Flag::new(
+    "arch",
+    Kind::Text,
+    "architecture of the calls to explain, such as SCMP_ARCH_AARCH64",
+)
+.default("the machine's own")
+.origin(Origin::Own);

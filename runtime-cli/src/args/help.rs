@@ -4,6 +4,8 @@
 
 use std::fmt::Write;
 
+use libcontainer::features::OCI_VERSION_MAX;
+
 use super::{COMMANDS, Command, Flag, Kind, flags};
 
 /// Widest line of a help text.
@@ -12,13 +14,17 @@ const WIDTH: usize = 80;
 /// Three lines, the form that engines parse: go-runc takes name and version from the first one and
 /// wants all three, Docker's daemon looks for `version` and `commit:`.
 pub fn version() -> String {
-    let version = env!("CARGO_PKG_VERSION");
-    let commit = option_env!("OXRUN_COMMIT").unwrap_or("unknown");
-    format!("oxrun version {version}\ncommit: {commit}\nspec: {SPEC_VERSION}\n")
+    format!("oxrun version {VERSION}\ncommit: {COMMIT}\nspec: {OCI_VERSION_MAX}\n")
 }
 
-/// The version of the runtime specification that this program follows.
-const SPEC_VERSION: &str = "1.3.0";
+/// The version of this program.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The commit that it was built from, where the build says so.
+pub const COMMIT: &str = match option_env!("OXRUN_COMMIT") {
+    Some(commit) => commit,
+    None => "unknown",
+};
 
 /// Help for the program.
 pub fn program() -> String {

@@ -26,25 +26,45 @@ pub(super) fn create(context: &Context<'_>) -> Result<Status, Failure> {
     })
 }
 
-/// The container that the options of `create` and `run` describe.
+/// The container that the options of `create` and `run` describe. Its terminal must have somewhere
+/// to go.
 pub(super) fn request(context: &Context<'_>, detach: bool) -> Result<Create, Failure> {
+    let (spec, bundle) = configuration(context)?;
+    let process = spec.process().as_ref();
+    let terminal = process.is_some_and(|process| process.terminal().unwrap_or(false));
+    let socket = context.matches.path(&flags::CONSOLE_SOCKET);
+    check_terminal(terminal, detach, socket.is_some())?;
+    context.settings.make_private_root()?;
+    described(context, context.id(), spec, bundle)
+}
+
+/// The same for `plan`, which makes nothing and so needs no name for it.
+pub(super) fn planned(context: &Context<'_>) -> Result<Create, Failure> {
+    let (spec, bundle) = configuration(context)?;
+    let id = context.matches.operand(0);
+    let id = id.as_deref().unwrap_or("container").to_owned();
+    described(context, id, spec, bundle)
+}
+
+/// The configuration and the bundle.
+fn configuration(context: &Context<'_>) -> Result<(Spec, PathBuf), Failure> {
+    let bundle = context.matches.path(&flags::BUNDLE);
+    let bundle = bundle.unwrap_or_else(|| PathBuf::from("."));
+    let file = context.matches.path(&flags::CONFIG);
+    let file = file.unwrap_or_else(|| bundle.join("config.json"));
+    Ok((load(&file, context.log)?, bundle))
+}
+
+fn described(
+    context: &Context<'_>,
+    id: String,
+    spec: Spec,
+    bundle: PathBuf,
+) -> Result<Create, Failure> {
     let Context {
         matches, settings, ..
     } = context;
-    let bundle = matches.path(&flags::BUNDLE);
-    let bundle = bundle.unwrap_or_else(|| PathBuf::from("."));
-    let file = matches.path(&flags::CONFIG);
-    let spec = load(
-        &file.unwrap_or_else(|| bundle.join("config.json")),
-        context.log,
-    )?;
-    let process = spec.process().as_ref();
-    let terminal = process.is_some_and(|process| process.terminal().unwrap_or(false));
-    let socket = matches.path(&flags::CONSOLE_SOCKET);
-    check_terminal(terminal, detach, socket.is_some())?;
-    settings.make_private_root()?;
-
-    let mut request = Create::new(&settings.root, context.id(), bundle)
+    let mut request = Create::new(&settings.root, id, bundle)
         .spec(spec)
         .cgroup_manager(settings.manager)
         .no_pivot(matches.is_set(&flags::NO_PIVOT))
@@ -59,14 +79,14 @@ pub(super) fn request(context: &Context<'_>, detach: bool) -> Result<Create, Fai
     if let Some(path) = matches.path(&flags::PIDFD_SOCKET) {
         request = request.pidfd_socket(path);
     }
-    if let Some(path) = socket {
+    if let Some(path) = matches.path(&flags::CONSOLE_SOCKET) {
         request = request.terminal(Terminal::Socket(path));
     }
     Ok(request)
 }
 
 /// The configuration in a file; what it asks for and does not get goes to the log.
-pub(super) fn load(path: &Path, log: &Log) -> Result<Spec, Failure> {
+fn load(path: &Path, log: &Log) -> Result<Spec, Failure> {
     let bytes = spec::read(path).map_err(|source| match source.errno() {
         Some(errno) if errno == Errno::ENOENT as i32 => Failure::NoConfig {
             path: path.to_owned(),

@@ -17,6 +17,12 @@ pub(super) fn delete(context: &Context<'_>) -> Result<Status, Failure> {
         Err(Failure::Container(error)) if force && error.kind() == ErrorKind::NotFound => {
             Ok(Status::Success)
         }
+        // Its record cannot be read; all that is known of it is its directory.
+        Err(Failure::Container(error)) if force => {
+            context.log.warning(&error.to_string());
+            Container::discard(&context.settings.root, &context.id())?;
+            Ok(Status::Success)
+        }
         container => {
             remove(container?, force, context.log)?;
             Ok(Status::Success)
