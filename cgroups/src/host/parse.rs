@@ -22,9 +22,68 @@ pub struct OwnCgroup {
     pub path: String,
 }
 
-/// The cgroup mounts of a mountinfo file. Lines of other kinds are passed over.
+/// The cgroup mounts of a mountinfo file that a path leads to. Lines of other kinds are passed over.
+///
+/// A mount that lies below a later one (a fresh `/sys` inside a sandbox, say) still has its line.
 pub fn mounts(mountinfo: &str) -> Vec<Mount> {
-    mountinfo.lines().filter_map(mount).collect()
+    let tree: Vec<Node<'_>> = mountinfo.lines().filter_map(node).collect();
+    mountinfo
+        .lines()
+        .filter_map(|line| {
+            let mount = mount(line)?;
+            reachable(&node(line)?, &tree).then_some(mount)
+        })
+        .collect()
+}
+
+/// What places a mount in the tree: its id, its parent's, and its mount point as the file has it.
+#[derive(Clone, Copy)]
+struct Node<'a> {
+    id: u32,
+    parent: u32,
+    mount_point: &'a str,
+}
+
+fn node(line: &str) -> Option<Node<'_>> {
+    let mut fields = line.split(' ');
+    Some(Node {
+        id: fields.next()?.parse().ok()?,
+        parent: fields.next()?.parse().ok()?,
+        mount_point: fields.nth(2)?,
+    })
+}
+
+/// Whether neither the mount nor one that it lies on is covered by another.
+fn reachable(mount: &Node<'_>, tree: &[Node<'_>]) -> bool {
+    let mut mount = *mount;
+    // The mount that the way up came from; it may itself lie on top of its parent.
+    let mut from = mount.id;
+    // No chain of parents is longer than the file; a file with a circle is not the kernel's.
+    for _ in tree {
+        let covered = tree.iter().any(|other| {
+            let on_top = other.parent == mount.id && other.mount_point == mount.mount_point;
+            let around = other.parent == mount.parent
+                && other.id != mount.id
+                && lies_below(mount.mount_point, other.mount_point);
+            other.id != from && (on_top || around)
+        });
+        if covered {
+            return false;
+        }
+        match tree.iter().find(|other| other.id == mount.parent) {
+            Some(parent) if parent.id != mount.id => {
+                from = mount.id;
+                mount = *parent;
+            }
+            _ => return true,
+        }
+    }
+    true
+}
+
+fn lies_below(path: &str, directory: &str) -> bool {
+    path.strip_prefix(directory)
+        .is_some_and(|rest| rest.starts_with('/'))
 }
 
 fn mount(line: &str) -> Option<Mount> {
@@ -121,6 +180,26 @@ mod tests {
             host.v2.unwrap().mount_point,
             PathBuf::from("/sys/fs/cgroup/uni fied")
         );
+    }
+
+    #[test]
+    fn covered_mounts_are_passed_over() {
+        let sandbox = "\
+20 1 8:1 / / rw - ext4 /dev/sda rw
+23 20 0:22 / /sys rw - sysfs sysfs rw
+31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw,mode=755
+41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw
+42 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu
+60 23 0:22 / /sys rw - sysfs sysfs rw
+61 60 0:50 / /sys/fs/cgroup rw - tmpfs tmpfs rw,mode=755
+62 61 0:29 /a /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu
+63 20 0:38 / /mnt/deep/cgroup rw - cgroup2 cgroup2 rw
+64 20 0:51 / /mnt rw - tmpfs tmpfs rw
+";
+        let seen = mounts(sandbox);
+        assert_eq!(seen.len(), 1, "{seen:?}");
+        assert_eq!(seen[0].root, "/a");
+        assert_eq!(mounts(HYBRID).len(), 4, "nothing is covered here");
     }
 
     #[test]
