@@ -176,7 +176,7 @@ case_busybox_missing_command() {
 
 case_busybox_default_mounts() {
     local dir
-    dir=$(shell_bundle busybox 'cat /proc/mounts; ls /dev; echo x >/file')
+    dir=$(shell_bundle busybox 'cat /proc/mounts; ls /dev; echo x >/file; true')
     local out line
     out=$(run_runtime run --bundle "$dir" mounts 2>&1)
     for line in 'proc /proc proc rw' 'tmpfs /dev tmpfs rw,nosuid' 'devpts /dev/pts devpts rw,nosuid,noexec' \
