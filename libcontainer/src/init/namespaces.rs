@@ -46,12 +46,17 @@ impl Child<'_> {
 
     /// Goes on as a new process with the same parent, which is in the PID namespace that was joined.
     pub(super) fn fork_again(&self) -> Result<()> {
+        let (told, telling) = descriptor::pipe()?;
         if let Some(pid) = process::clone_brother()? {
             if let Err(fault) = self.send(Message::Process(pid), None) {
                 self.fail(fault);
             }
             process::exit(0);
         }
+        // Nothing is said before the parent knows who says it: the other process's end of the pipe
+        // closes when it ends.
+        drop(telling);
+        file::read(told.as_fd(), &mut [0])?;
         self.guard()
     }
 

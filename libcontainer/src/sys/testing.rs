@@ -1,24 +1,49 @@
 //! For tests: a child process in namespaces of its own, and calls that the kernel refuses.
 
 use core::ffi::c_long;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::process;
 
-/// Runs `body` in a child with these `CLONE_*` flags and checks that it returns true within half a
-/// minute. A panic there is an assertion that failed; its message goes to standard error.
+/// Runs `body` in a child that unshares these `CLONE_*` namespaces and checks that it returns true
+/// within half a minute. A panic there is an assertion that failed; its message goes to standard
+/// error.
 pub(crate) fn in_child(flags: u64, body: impl FnOnce() -> bool) {
-    let child = process::clone(flags, None, || {
-        let good = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
+    // The body uses the heap: only the C library's fork leaves its locks free in the child.
+    // SAFETY: the child runs `body` and exits without returning to this frame's callers.
+    let pid = unsafe { libc::fork() };
+    assert!(pid >= 0, "fork");
+    if pid == 0 {
+        let good = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            process::unshare(flags as i32).unwrap();
+            body()
+        }));
+        if let Err(panic) = &good {
+            tell(panic.as_ref());
+        }
         process::exit(i32::from(!matches!(good, Ok(true))))
-    })
-    .unwrap();
-    use std::os::fd::AsFd;
-    let limit = Some(core::time::Duration::from_secs(30));
-    if super::descriptor::wait_readable(child.pidfd.as_fd(), limit).unwrap() == 0 {
-        process::kill(child.pidfd.as_fd()).unwrap();
     }
-    let status = process::wait(child.pidfd.as_fd()).unwrap();
+    let child = process::pidfd_open(pid).unwrap();
+    let limit = Some(core::time::Duration::from_secs(30));
+    if super::descriptor::wait_readable(child.as_fd(), limit).unwrap() == 0 {
+        process::kill(child.as_fd()).unwrap();
+    }
+    let status = process::wait(child.as_fd()).unwrap();
     assert_eq!(status, 0, "the child's wait status");
+}
+
+/// Says on standard error what a child panicked with: what the test harness captures of it is lost.
+fn tell(panic: &(dyn std::any::Any + Send)) {
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("panic");
+    if let Ok(error) = super::descriptor::inherited(2) {
+        let _ = super::file::write_all(error, format!("in the child: {text}\n").as_bytes());
+    }
 }
 
 /// Whether the test may make mount namespaces; says so where not.
@@ -62,4 +87,43 @@ pub(crate) fn refuse(calls: &[c_long], errno: i32) {
     // SAFETY: the program has the length that it names and outlives the call.
     let set = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &filter) };
     assert_eq!(set, 0, "prctl(PR_SET_SECCOMP)");
+}
+
+/// Ends the process when memory is asked for or given back after [`forbid_allocation`].
+struct Watched;
+
+static FORBIDDEN: AtomicBool = AtomicBool::new(false);
+
+#[global_allocator]
+static ALLOCATOR: Watched = Watched;
+
+/// From here on the calling process may not use the heap. For the child of a clone: its memory is its
+/// own.
+pub(crate) fn forbid_allocation() {
+    FORBIDDEN.store(true, Ordering::Relaxed);
+}
+
+fn check() {
+    if FORBIDDEN.load(Ordering::Relaxed) {
+        let _ = super::file::write(
+            super::descriptor::inherited(2).unwrap_or(super::descriptor::CWD),
+            b"the heap was used in the child\n",
+        );
+        process::exit(99);
+    }
+}
+
+// SAFETY: the system's allocator does all of it.
+unsafe impl GlobalAlloc for Watched {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        check();
+        // SAFETY: the caller's promises are the same.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        check();
+        // SAFETY: the caller's promises are the same.
+        unsafe { System.dealloc(memory, layout) }
+    }
 }
