@@ -31,14 +31,6 @@ impl Child<'_> {
         process::exit(super::EXIT_FAILED)
     }
 
-    /// Tells the parent of something that was left out.
-    pub(super) fn warn(&self, fault: Fault) -> Result<()> {
-        if self.is_ready {
-            return Ok(());
-        }
-        self.send(Message::Warning(self.failure(fault)), None)
-    }
-
     pub(super) fn send(&self, message: Message, descriptor: Option<BorrowedFd<'_>>) -> Result<()> {
         socket::send(self.sync, &message.encode(), descriptor)
     }

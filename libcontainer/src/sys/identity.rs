@@ -30,6 +30,7 @@ pub(crate) fn set_groups(gids: &[u32]) -> Result<()> {
 }
 
 /// geteuid(2).
+#[cfg(test)]
 pub(crate) fn effective_user() -> u32 {
     // SAFETY: takes nothing and cannot fail.
     unsafe { syscall(Call::Setresuid, libc::SYS_geteuid, []) }.unwrap_or(0) as u32
