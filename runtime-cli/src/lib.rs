@@ -13,7 +13,6 @@ mod log;
 mod output;
 mod settings;
 mod signal;
-mod time;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -5,12 +5,13 @@
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
+use std::time::SystemTime;
 
 use serde::Serialize;
 
 use crate::args::{Matches, flags};
 use crate::failure::Failure;
-use crate::{output, time};
+use crate::output;
 
 /// Where messages go. Each message is one `write(2)`: several programs may share the file.
 #[derive(Debug)]
@@ -76,7 +77,8 @@ impl Log {
     }
 
     fn write(&self, level: &str, message: &str) {
-        let line = self.line(level, message, &time::now());
+        let now = humantime::format_rfc3339_seconds(SystemTime::now());
+        let line = self.line(level, message, &now.to_string());
         match &self.file {
             // A log that cannot be written must not fail the command that is logged.
             Some(file) => drop((&*file).write_all(format!("{line}\n").as_bytes())),

@@ -231,6 +231,20 @@ fn mistakes_are_named() {
 }
 
 #[test]
+fn bytes_that_are_no_text_are_paths_but_not_values() {
+    use std::os::unix::ffi::OsStringExt;
+    let line = |flag: &str| {
+        let bytes = OsString::from_vec(b"/\xff".to_vec());
+        parse(&["exec".into(), flag.into(), bytes, "c".into(), "ls".into()]).request
+    };
+    assert!(matches!(line("--pid-file"), Ok(Request::Command(..))));
+    assert!(matches!(
+        line("--env"),
+        Err(UsageError::Value { flag: "env", .. })
+    ));
+}
+
+#[test]
 fn global_options_are_kept_when_the_rest_is_wrong() {
     let invocation = read("--log /l --log-format json create");
     assert!(invocation.request.is_err());

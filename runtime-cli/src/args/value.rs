@@ -11,7 +11,7 @@ use std::time::Duration;
 pub enum Kind {
     /// Nothing, or `=true`/`=false`.
     Switch,
-    /// Any text.
+    /// Any text in UTF-8.
     Text,
     /// Path of a file.
     File,
@@ -55,7 +55,7 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Switch => "true or false",
-            Self::Text => "text",
+            Self::Text => "text in UTF-8",
             Self::File => "a path of a file",
             Self::Directory => "a path of a directory",
             Self::Choice(words) => {
@@ -100,7 +100,8 @@ impl Kind {
     pub fn check(self, value: &OsStr) -> Result<(), ValueError> {
         let text = || value.to_str().ok_or(ValueError(self));
         match self {
-            Self::Text | Self::File | Self::Directory => Ok(()),
+            Self::File | Self::Directory => Ok(()),
+            Self::Text => text().map(drop),
             Self::Switch => switch(text()?).map(drop),
             Self::Choice(words) if words.contains(&text()?) => Ok(()),
             Self::Choice(_) => Err(ValueError(self)),

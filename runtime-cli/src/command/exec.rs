@@ -59,15 +59,18 @@ fn wanted(context: &Context<'_>) -> Result<ExecProcess, Failure> {
         }
         return Ok(ExecProcess::Spec(Box::new(spec)));
     }
-    let args: Vec<String> = (1..matches.operands().len())
-        .filter_map(|index| matches.operand(index))
-        .map(|operand| operand.into_owned())
-        .collect();
+    let args = matches
+        .operands()
+        .iter()
+        .skip(1)
+        .map(|operand| operand.to_str());
+    let args: Option<Vec<&str>> = args.collect();
+    let args = args.ok_or(Failure::Refused("process args must be text in UTF-8"))?;
     if args.is_empty() {
         return Err(Failure::Refused("process args cannot be empty"));
     }
     Ok(ExecProcess::Like(Box::new(ExecChanges {
-        args,
+        args: args.into_iter().map(str::to_owned).collect(),
         cwd: matches.path(&flags::CWD),
         env: matches.texts(&flags::ENV),
         terminal: matches.is_set(&flags::TTY),
