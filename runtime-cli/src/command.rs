@@ -95,16 +95,17 @@ pub(crate) fn perform(
     }
 }
 
-/// Refuses combinations of options that would lose the terminal. The texts are runc's.
+/// Refuses combinations of options that would lose the terminal. The texts are runc's to
+/// the letter: scripts look for them.
 fn check_terminal(terminal: bool, detach: bool, socket: bool) -> Result<(), Failure> {
     if detach && terminal && !socket {
         return Err(Failure::Refused(
-            "cannot allocate tty if oxrun will detach without setting console socket",
+            "cannot allocate tty if runc will detach without setting console socket",
         ));
     }
     if socket && !(detach && terminal) {
         return Err(Failure::Refused(
-            "cannot use console socket if oxrun will not detach or allocate tty",
+            "cannot use console socket if runc will not detach or allocate tty",
         ));
     }
     Ok(())

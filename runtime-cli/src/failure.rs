@@ -35,14 +35,9 @@ pub(crate) enum Failure {
     /// The caller asked for options that contradict each other or the configuration.
     #[error("{0}")]
     Refused(&'static str),
-    /// The configuration cannot be read.
-    #[error("JSON specification file {} not found: {source}", path.display())]
-    NoConfig {
-        /// Its path.
-        path: PathBuf,
-        /// Why.
-        source: libcontainer::Error,
-    },
+    /// There is no configuration.
+    #[error("JSON specification file {} not found", .0.display())]
+    NoConfig(PathBuf),
     /// The command needs a container that runs.
     #[error("container with id {0} is not running")]
     NotRunning(String),

@@ -87,12 +87,9 @@ fn described(
 
 /// The configuration in a file; what it asks for and does not get goes to the log.
 fn load(path: &Path, log: &Log) -> Result<Spec, Failure> {
-    let bytes = spec::read(path).map_err(|source| match source.errno() {
-        Some(errno) if errno == Errno::ENOENT as i32 => Failure::NoConfig {
-            path: path.to_owned(),
-            source,
-        },
-        _ => source.into(),
+    let bytes = spec::read(path).map_err(|error| match error.errno() {
+        Some(errno) if errno == Errno::ENOENT as i32 => Failure::NoConfig(path.to_owned()),
+        _ => error.into(),
     })?;
     let (spec, warnings) = spec::load(&bytes)?;
     for warning in warnings {

@@ -51,6 +51,11 @@ fn profile(path: &Path) -> Result<LinuxSeccomp, Failure> {
     let mut value: Value = read_json(path)?;
     let profile = match value.pointer_mut("/linux/seccomp") {
         Some(profile) => profile.take(),
+        None if value.get("ociVersion").is_some() => {
+            return Err(Failure::Refused(
+                "linux.seccomp: the configuration has none",
+            ));
+        }
         None => value,
     };
     serde_json::from_value(profile).map_err(|source| Failure::Json {
