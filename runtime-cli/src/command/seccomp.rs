@@ -49,9 +49,10 @@ fn summary(filter: &Filter) -> String {
 /// The profile in a file: the object of `linux.seccomp` alone, or a whole configuration.
 fn profile(path: &Path) -> Result<LinuxSeccomp, Failure> {
     let mut value: Value = read_json(path)?;
+    let whole = value.get("ociVersion").is_some();
     let profile = match value.pointer_mut("/linux/seccomp") {
         Some(profile) => profile.take(),
-        None if value.get("ociVersion").is_some() => {
+        None if whole => {
             return Err(Failure::Refused(
                 "linux.seccomp: the configuration has none",
             ));
