@@ -51,7 +51,15 @@ impl Child<'_> {
     pub(super) fn pivot(&mut self) -> Result<()> {
         let old = file::open(descriptor::CWD, c"/", DIRECTORY, 0)?;
         file::enter(self.root()?)?;
-        mount::pivot_root()?;
+        match mount::pivot_root() {
+            Err(fault) if fault.errno == libc::EINVAL => {
+                // It may be a shared mount. Whether it is one again in the end `RootPropagation`
+                // says.
+                mount::change(c".", libc::MS_SLAVE)?;
+                mount::pivot_root()?;
+            }
+            other => other?,
+        }
         file::enter(old.as_fd())?;
         // Only the old root: what is detached here stays attached on the host.
         mount::change(c".", libc::MS_SLAVE | libc::MS_REC)?;

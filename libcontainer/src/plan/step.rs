@@ -226,7 +226,8 @@ pub enum Request {
     WriteIdMaps = 1,
     /// Attach the process to its systemd unit, which needs its number.
     AttachUnit = 2,
-    /// Clone the mount trees of [`Step::Receive`] in the child's mount namespace and send them.
+    /// Clone the mount trees of [`Step::Receive`] in the child's mount namespace and send them. They
+    /// are the answer, no [`Done`](crate::sync::Message::Done) comes before or after.
     OpenTrees = 3,
     /// Run the prestart and createRuntime hooks, and move network devices.
     RunHooks = 4,

@@ -41,8 +41,6 @@ fn the_root_is_attached_and_told_to_nobody() {
             let path = text(stage.root.to_str().unwrap());
             let attributes = Attributes {
                 set: attr::NODEV,
-                // As the planner has it: pivot_root(2) wants no shared mounts.
-                propagation_recursive: libc::MS_SLAVE,
                 ..Attributes::default()
             };
             let source = Source::HostPath {
