@@ -13,6 +13,9 @@ use super::{IdMaps, Image, OpenKind, ParentLimits, capabilities, limits};
 use crate::error::{Error, Result};
 use crate::facts::Facts;
 
+/// runc's, so that a program does not depend on the caller's.
+const DEFAULT_UMASK: u32 = 0o022;
+
 /// Groups of one process (NGROUPS_MAX).
 const GROUPS: usize = 65_536;
 
@@ -277,15 +280,14 @@ fn credentials(b: &mut Builder, context: &Context<'_>) -> Result<()> {
     let gids = user.additional_gids().clone().unwrap_or_default();
     at_most("process.user.additionalGids", gids.len(), GROUPS)?;
     check_ids(context, uid, gid, &gids)?;
-    if let Some(mask) = user.umask() {
-        if mask > 0o777 {
-            return Err(Error::config(
-                "process.user.umask",
-                format_args!("{mask} is more than {} (octal 777)", 0o777),
-            ));
-        }
-        b.step("process.user.umask", Step::Umask { mask });
+    let mask = user.umask().unwrap_or(DEFAULT_UMASK);
+    if mask > 0o777 {
+        return Err(Error::config(
+            "process.user.umask",
+            format_args!("{mask} is more than {} (octal 777)", 0o777),
+        ));
     }
+    b.step("process.user.umask", Step::Umask { mask });
     let Sets {
         bounding,
         effective,
