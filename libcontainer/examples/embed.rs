@@ -1,5 +1,7 @@
 //! Runs a container from a bundle: `cargo run --example embed -- BUNDLE`.
 
+#![allow(clippy::print_stdout)] // to show what happens
+
 use libcontainer::{Container, Create, Result};
 
 fn main() -> Result<()> {

@@ -7,11 +7,11 @@
 use crate::plan::step::Request;
 
 /// Length of every message.
-pub const MESSAGE_LEN: usize = 16;
+pub(crate) const MESSAGE_LEN: usize = 16;
 
 /// A message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Message {
+pub(crate) enum Message {
     /// Child: do this and answer.
     Ask(Request),
     /// Parent: done, go on.
@@ -34,7 +34,7 @@ pub enum Message {
 
 /// Which step failed, in which call, and how. The parent has the plan and renders it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// Index of the step.
     pub step: u16,
     /// The call, see [`crate::sys::Call`].
@@ -61,7 +61,7 @@ const GO: u16 = 9;
 
 impl Message {
     /// The message as bytes in the machine's order: kind, step, call, nothing, errno, detail.
-    pub fn encode(self) -> [u8; MESSAGE_LEN] {
+    pub(crate) fn encode(self) -> [u8; MESSAGE_LEN] {
         let none = Failure {
             step: 0,
             call: 0,
@@ -95,7 +95,7 @@ impl Message {
     }
 
     /// The message in these bytes; `None` where they are none.
-    pub fn decode(bytes: &[u8; MESSAGE_LEN]) -> Option<Self> {
+    pub(crate) fn decode(bytes: &[u8; MESSAGE_LEN]) -> Option<Self> {
         let half = |at: usize| u16::from_ne_bytes([bytes[at], bytes[at + 1]]);
         let word = |at: usize| [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]];
         let failure = Failure {

@@ -106,9 +106,9 @@ pub(crate) fn apparmor() -> bool {
 
 /// Whether SELinux is enabled: its file system is mounted.
 pub(crate) fn selinux() -> bool {
-    const SELINUX_MAGIC: i64 = 0xf97c_ff8c;
+    const SELINUX_MAGIC: libc::__fsword_t = 0xf97c_ff8c;
     nix::sys::statfs::statfs("/sys/fs/selinux")
-        .is_ok_and(|fs| i64::from(fs.filesystem_type().0) == SELINUX_MAGIC)
+        .is_ok_and(|fs| fs.filesystem_type().0 == SELINUX_MAGIC)
 }
 
 /// Where procfs and sysfs instances are mounted.

@@ -98,11 +98,6 @@ impl Directory {
         self.write(CONFIG, config)
     }
 
-    /// The configuration as it was at create.
-    pub(crate) fn read_config(&self) -> Result<Vec<u8>> {
-        read_at(self.as_fd(), CONFIG).map_err(|error| self.failed(CONFIG, "read", error))
-    }
-
     /// Removes the directory with all that it holds.
     pub(crate) fn remove(&self) -> Result<()> {
         std::fs::remove_dir_all(&self.path).or_else(|error| match error.kind() {
