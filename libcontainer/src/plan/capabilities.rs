@@ -52,10 +52,14 @@ pub(crate) fn sets(
         ambient: mask("ambient", capabilities.ambient()),
     };
     let raisable = sets.permitted & sets.inheritable;
-    for name in names(sets.ambient & !raisable) {
+    let refused = names(sets.ambient & !raisable);
+    if !refused.is_empty() {
         b.warn(
             "process.capabilities.ambient",
-            format_args!("{name} is not in permitted and inheritable and is left out"),
+            format_args!(
+                "only what is permitted and inheritable can be ambient; left out: {}",
+                refused.join(", ")
+            ),
         );
     }
     sets.ambient &= raisable;

@@ -165,6 +165,5 @@ fn bound(b: &mut Builder, context: &Context<'_>, device: &Device) -> Result<Opti
         return Ok(None);
     }
     let path: &Path = &device.path;
-    let field = format!("{}.path", device.field);
-    host_tree(b, context.facts, &field, path, false, None).map(Some)
+    host_tree(b, context.facts, &device.field, path, false, None).map(Some)
 }

@@ -10,7 +10,7 @@ use super::capabilities::Sets;
 use super::namespaces::maps_id;
 use super::step::{HookStep, Request, Step, WindowSize};
 use super::{IdMaps, Image, OpenKind, ParentLimits, capabilities, limits};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::facts::Facts;
 
 /// runc's, so that a program does not depend on the caller's.
@@ -184,16 +184,16 @@ pub(crate) fn tail(
     Ok(parent_limits)
 }
 
-/// The filter of the configuration.
+/// The filter of the configuration. The compiler's messages start with the JSON path.
 pub(crate) fn filter(b: &mut Builder, spec: &Spec) -> Result<Option<seccomp::Filter>> {
     let linux = spec.linux().as_ref();
     let Some(profile) = linux.and_then(|l| l.seccomp().as_ref()) else {
         return Ok(None);
     };
     let filter = seccomp::compile(profile, &seccomp::Options::default())
-        .map_err(|error| Error::config("linux.seccomp", error))?;
+        .map_err(|error| Error::new(ErrorKind::InvalidConfig, error.to_string()))?;
     for warning in filter.warnings() {
-        b.warn("linux.seccomp", warning);
+        b.warnings.push(warning.to_string());
     }
     Ok(Some(filter))
 }

@@ -51,7 +51,7 @@ pub fn lines(plan: &Plan) -> Vec<Line> {
 pub fn text(plan: &Plan) -> String {
     lines(plan)
         .into_iter()
-        .map(|line| format!("{:<16} {}  [{}]\n", line.step, line.text, line.field))
+        .map(|line| format!("{:<17} {}  [{}]\n", line.step, line.text, line.field))
         .collect()
 }
 

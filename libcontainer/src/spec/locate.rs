@@ -22,7 +22,18 @@ pub(super) fn error(root: &str, text: &[u8], error: &serde_json::Error) -> Error
     } else {
         &field
     };
-    Error::config(field, message)
+    Error::config(&printable(field), printable(&message))
+}
+
+/// Values and names are quoted as they are: control characters would break the one line.
+fn printable(text: &str) -> String {
+    text.chars()
+        .flat_map(|character| {
+            let escape = character.is_control().then(|| character.escape_default());
+            let plain = escape.is_none().then_some(character);
+            escape.into_iter().flatten().chain(plain)
+        })
+        .collect()
 }
 
 /// The name in "missing field `name`".
