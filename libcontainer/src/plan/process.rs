@@ -287,7 +287,6 @@ fn credentials(b: &mut Builder, context: &Context<'_>) -> Result<()> {
             format_args!("{mask} is more than {} (octal 777)", 0o777),
         ));
     }
-    b.step("process.user.umask", Step::Umask { mask });
     let Sets {
         bounding,
         effective,
@@ -318,6 +317,8 @@ fn credentials(b: &mut Builder, context: &Context<'_>) -> Result<()> {
         Step::Ambient { raise: ambient },
     );
     working_directory(b, context, true)?;
+    // What was made before has modes of its own, the working directory too.
+    b.step("process.user.umask", Step::Umask { mask });
     Ok(())
 }
 
