@@ -279,6 +279,7 @@ mod tests {
         std::thread::scope(|threads| {
             threads.spawn(|| {
                 assert_eq!(received(&scene.systemd), "READY=1\nMAINPID=7\n");
+                #[expect(clippy::disallowed_methods, reason = "the peer is to answer late")]
                 std::thread::sleep(Duration::from_millis(50));
                 reads_barrier.store(true, Ordering::SeqCst);
                 // Not reading control data makes the kernel drop, and so close, the pipe.
