@@ -95,7 +95,7 @@ impl Child<'_> {
             file::enter(tree)?;
             c"."
         } else {
-            file::enter(self.proc)?;
+            file::enter(self.proc()?)?;
             by_descriptor.as_cstr()
         };
         if wanted.set | wanted.clear != 0 {

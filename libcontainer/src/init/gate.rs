@@ -1,6 +1,6 @@
 //! The last moments before the program: telling the parent, waiting, closing what is not passed on.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use super::state::Child;
 use crate::sync::Message;
@@ -12,6 +12,10 @@ impl Child<'_> {
         process::set_parent_death_signal(0)?;
         self.send(Message::Ready, None)?;
         self.is_ready = true;
+        if self.gate.is_some() {
+            // What is to be said from here on is said through the FIFO.
+            descriptor::close(self.sync.as_raw_fd())?;
+        }
         Ok(())
     }
 
@@ -31,23 +35,89 @@ impl Child<'_> {
         }
     }
 
-    /// Marks every descriptor from `first` on close-on-exec.
-    pub(super) fn close_from(&self, first: u32) -> Result<()> {
-        match descriptor::close_range_on_exec(first) {
-            // Kernels before 5.11 do not know the call or its flag; the container's own filter may
-            // not know it either.
-            Err(fault) if matches!(fault.errno, libc::ENOSYS | libc::EINVAL | libc::EPERM) => {
-                close_listed(self.proc, first)
+    /// Closes every descriptor from `first` on but the two that the wait for the start needs, which
+    /// the program does not get either. While this process waits, and that may be long, others of the
+    /// container run: nothing may be left here that leads to the host.
+    pub(super) fn close_from(&mut self, first: u32) -> Result<()> {
+        self.host_pid = Some(self.host_pid()?);
+        // What is owned is given up before its number is closed.
+        (self.root, self.null, self.empty) = (None, None, None);
+        self.descriptors.fill(-1);
+        self.first_closed = first;
+        let gate = self.gate.unwrap_or(self.sync);
+        let (sync, gate) = (number(self.sync), number(gate));
+        let kept = [sync.min(gate), sync.max(gate)];
+        match close_around(first, kept) {
+            // Kernels before 5.9 do not know the call; the container's own filter may not either.
+            Err(fault) if matches!(fault.errno, libc::ENOSYS | libc::EPERM) => {
+                close_listed(self.proc()?, first, kept)?;
             }
-            other => other,
+            other => other?,
         }
+        self.proc = None;
+        Ok(())
+    }
+
+    /// In a hook's process: marks everything but 0 to 2 close-on-exec.
+    pub(super) fn keep_from_hook(&self) -> Result<()> {
+        match descriptor::close_range_on_exec(3) {
+            // Kernels before 5.11 do not know the call or its flag.
+            Err(fault) if matches!(fault.errno, libc::ENOSYS | libc::EINVAL | libc::EPERM) => {}
+            other => return other,
+        }
+        if let Some(proc) = self.proc {
+            return for_each_open(proc, |open| match open {
+                0..3 => Ok(()),
+                _ => descriptor::close_on_exec(open),
+            });
+        }
+        // Everything else was closed: what is left is the caller's, for the program alone.
+        for open in 3..self.first_closed {
+            let open = i32::try_from(open).unwrap_or(i32::MAX);
+            match descriptor::close_on_exec(open) {
+                Err(fault) if fault.errno != libc::EBADF => return Err(fault),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 }
 
-/// Marks the descriptors that procfs lists.
-fn close_listed(proc: BorrowedFd<'_>, first: u32) -> Result<()> {
-    use std::os::fd::AsFd;
+fn number(descriptor: BorrowedFd<'_>) -> u32 {
+    descriptor.as_raw_fd().unsigned_abs()
+}
 
+/// Closes everything from `first` on but two descriptors, the lower one first.
+fn close_around(first: u32, kept: [u32; 2]) -> Result<()> {
+    let mut from = first;
+    for kept in kept {
+        if kept > from {
+            descriptor::close_range(from, kept - 1)?;
+        }
+        from = from.max(kept.saturating_add(1));
+    }
+    descriptor::close_range(from, u32::MAX)
+}
+
+/// As [`close_around`] for what procfs lists.
+fn close_listed(proc: BorrowedFd<'_>, first: u32, kept: [u32; 2]) -> Result<()> {
+    for_each_open(proc, |open| {
+        let open_number = open.unsigned_abs();
+        let goes = open_number >= first && !kept.contains(&open_number);
+        if goes && open != proc.as_raw_fd() {
+            descriptor::close(open)
+        } else {
+            Ok(())
+        }
+    })?;
+    if number(proc) >= first {
+        descriptor::close(proc.as_raw_fd())?;
+    }
+    Ok(())
+}
+
+/// Calls `action` with the number of each open descriptor.
+fn for_each_open(proc: BorrowedFd<'_>, action: impl Fn(RawFd) -> Result<()>) -> Result<()> {
     let directory = file::open(proc, c"self/fd", libc::O_RDONLY | libc::O_DIRECTORY, 0)?;
     let mut buffer = [0; 2048];
     loop {
@@ -59,11 +129,11 @@ fn close_listed(proc: BorrowedFd<'_>, first: u32) -> Result<()> {
         let mut at = 0;
         while let Some((name, _, next)) = descriptor::directory_entry(entries, at) {
             at = next;
-            let number = name.to_str().ok().and_then(|name| name.parse::<i32>().ok());
-            if let Some(number) = number
-                && u32::try_from(number).is_ok_and(|number| number >= first)
+            let open = name.to_str().ok().and_then(|name| name.parse().ok());
+            if let Some(open) = open
+                && open != directory.as_raw_fd()
             {
-                descriptor::close_on_exec(number)?;
+                action(open)?;
             }
         }
     }

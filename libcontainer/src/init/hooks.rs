@@ -61,7 +61,7 @@ impl Child<'_> {
             process::set_parent_death_signal(libc::SIGKILL)?;
         }
         descriptor::duplicate_onto(state, 0)?;
-        self.close_from(3)?;
+        self.keep_from_hook()?;
         file::enter_path(&hook.directory)?;
         schedule::set_umask(self.umask);
         signal::reset_all()

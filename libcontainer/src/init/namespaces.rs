@@ -68,7 +68,7 @@ impl Child<'_> {
         })?;
         self.dumpable_where_needed(|| {
             let path = c"self/ns/time_for_children";
-            let namespace = file::open(self.proc, path, libc::O_RDONLY, 0)?;
+            let namespace = file::open(self.proc()?, path, libc::O_RDONLY, 0)?;
             process::set_namespace(namespace.as_fd(), flag(NamespaceKind::Time))
         })
     }

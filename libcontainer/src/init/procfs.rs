@@ -5,7 +5,7 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 
 use super::state::Child;
-use crate::path;
+use crate::path::{self, text::NameText};
 use crate::sys::{Call, Fault, Result, file};
 
 impl Child<'_> {
@@ -28,15 +28,16 @@ impl Child<'_> {
     /// Opens a file of the host's procfs. Something that was mounted over it is an error: labels and
     /// kernel parameters would be written to a file of somebody's choice.
     pub(super) fn open_proc(&self, path: &CStr, flags: i32) -> Result<OwnedFd> {
-        let opened = match path::open_beneath(self.proc, path, flags) {
+        let proc = self.proc()?;
+        let opened = match path::open_beneath(proc, path, flags) {
             Err(fault) if fault.is_missing() => {
-                let found = path::resolve(self.proc, path, path::How::default())?;
+                let found = path::resolve(proc, path, path::How::default())?;
                 let lies_elsewhere =
-                    file::status(found.as_fd())?.device != file::status(self.proc)?.device;
+                    file::status(found.as_fd())?.device != file::status(proc)?.device;
                 if lies_elsewhere {
                     return Err(Fault::new(Call::VerifyProcfs, libc::EXDEV));
                 }
-                path::reopen(self.proc, found.as_fd(), flags)?
+                path::reopen(proc, found.as_fd(), flags)?
             }
             Err(fault) if fault.errno == libc::EXDEV => {
                 return Err(Fault::new(Call::VerifyProcfs, libc::EXDEV));
@@ -50,8 +51,11 @@ impl Child<'_> {
     }
 
     /// The process's own number in the host's PID namespace, as procfs tells it.
-    pub(super) fn host_pid(&self) -> Result<path::text::NameText> {
-        path::text::NameText::read_link(self.proc, c"self")
+    pub(super) fn host_pid(&self) -> Result<NameText> {
+        match &self.host_pid {
+            Some(known) => Ok(known.clone()),
+            None => NameText::read_link(self.proc()?, c"self"),
+        }
     }
 }
 

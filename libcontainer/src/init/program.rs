@@ -48,7 +48,7 @@ impl Child<'_> {
         let Some(index) = self.image.home else {
             return Ok(());
         };
-        let proc = self.proc;
+        let proc = self.proc()?;
         let mut home = text::PathText::new();
         if read_home(self.root()?, proc, uid, &mut home).is_err() || home.as_bytes().is_empty() {
             home.truncate(0);

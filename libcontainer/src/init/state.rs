@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 
+use crate::path::text::NameText;
 use crate::plan::step::Slot;
 use crate::plan::{IdMaps, Image};
 use crate::sys::{Call, Fault, Result, descriptor, file, process};
@@ -15,7 +16,10 @@ pub(super) struct Child<'a> {
     pub cgroup: &'a [RawFd],
     pub sync: BorrowedFd<'static>,
     pub gate: Option<BorrowedFd<'static>>,
-    pub proc: BorrowedFd<'static>,
+    /// The host's procfs, until it is closed.
+    pub proc: Option<BorrowedFd<'static>>,
+    /// The process's number in the host's PID namespace, once procfs is closed.
+    pub host_pid: Option<NameText>,
     pub parent: i32,
     /// The step that is being done.
     pub index: u16,
@@ -27,6 +31,8 @@ pub(super) struct Child<'a> {
     pub umask_is_set: bool,
     /// The container's root directory; the process's own where no step said.
     pub root: Option<OwnedFd>,
+    /// From which number on everything was closed; 0 before.
+    pub first_closed: u32,
     /// Whether mounts of this namespace propagate to others.
     pub shares_propagation: bool,
     /// The null device as a mount.
@@ -86,6 +92,11 @@ impl Child<'_> {
             Some(root) => Ok(root.as_fd()),
             None => Err(Fault::new(Call::MissingDescriptor, 0)),
         }
+    }
+
+    /// The host's procfs.
+    pub(super) fn proc(&self) -> Result<BorrowedFd<'static>> {
+        self.proc.ok_or(Fault::new(Call::MissingDescriptor, 0))
     }
 
     /// The descriptor in a slot.

@@ -27,7 +27,7 @@ impl Child<'_> {
                 continue;
             };
             if file::status(current).is_ok_and(|status| status.is_null_device()) {
-                let opened = path::reopen(self.proc, null.as_fd(), libc::O_RDWR)?;
+                let opened = path::reopen(self.proc()?, null.as_fd(), libc::O_RDWR)?;
                 descriptor::duplicate_onto(opened.as_fd(), number)?;
             }
         }

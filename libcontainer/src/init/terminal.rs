@@ -52,7 +52,7 @@ impl Child<'_> {
             return Err(Fault::new(Call::VerifyDevpts, 0));
         }
         let flags = libc::O_RDWR | libc::O_NOCTTY;
-        let master = path::reopen(self.proc, found.as_fd(), flags)?;
+        let master = path::reopen(self.proc()?, found.as_fd(), flags)?;
         terminal::unlock_peer(master.as_fd())?;
         Ok(master)
     }

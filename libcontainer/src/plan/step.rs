@@ -191,7 +191,8 @@ pub enum Step {
     Ready,
     /// Wait for the byte that starts the program.
     Gate,
-    /// Mark every descriptor from this number on close-on-exec.
+    /// Close every descriptor from this number on but those that wait for the start, which `execve`
+    /// closes.
     CloseFrom { first: u32 },
     /// `execve(2)`.
     Exec,

@@ -72,6 +72,13 @@ pub(crate) fn close_on_exec(raw: RawFd) -> Result<()> {
     unsafe { syscall(Call::Fcntl, libc::SYS_fcntl, args) }.map(drop)
 }
 
+/// close_range(2): closes every descriptor from `first` to `last`. Nobody may own one of them.
+pub(crate) fn close_range(first: u32, last: u32) -> Result<()> {
+    let args = [first as usize, last as usize, 0];
+    // SAFETY: numbers. Only `init` calls this, which has given up what it owned.
+    unsafe { syscall(Call::CloseRange, libc::SYS_close_range, args) }.map(drop)
+}
+
 /// close_range(2) with `CLOSE_RANGE_CLOEXEC`: marks every descriptor from `first` on close-on-exec.
 pub(crate) fn close_range_on_exec(first: u32) -> Result<()> {
     let args = [

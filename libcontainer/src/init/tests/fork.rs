@@ -12,6 +12,7 @@ use crate::sys::{Call, file, socket};
 
 /// The ends of the conversation, seen from the parent.
 struct Talk {
+    pid: i32,
     sync: OwnedFd,
     pidfd: OwnedFd,
 }
@@ -32,6 +33,17 @@ impl Talk {
 
     fn say(&self, message: Message) {
         socket::send(self.sync.as_fd(), &message.encode(), None).unwrap();
+    }
+
+    /// What the descriptors of the child lead to.
+    fn descriptors(&self) -> Vec<String> {
+        let mut open: Vec<_> = fs::read_dir(format!("/proc/{}/fd", self.pid))
+            .unwrap()
+            .map(|entry| fs::read_link(entry.unwrap().path()).unwrap())
+            .map(|path| path.to_str().unwrap().to_owned())
+            .collect();
+        open.sort();
+        open
     }
 
     fn exit_status(&self) -> i32 {
@@ -106,6 +118,7 @@ fn launch(plan: &mut Plan, flags: i32, gate: Option<&fs::File>, stdout: &fs::Fil
     })
     .unwrap();
     Talk {
+        pid: cloned.pid,
         sync: ours,
         pidfd: cloned.pidfd,
     }
@@ -261,6 +274,9 @@ fn a_whole_walk_ends_in_the_program_without_the_heap() {
         assert_eq!(talk.hear(), Some(Message::Ask(Request::RunHooks)));
         talk.say(Message::Done);
         assert_eq!(talk.hear(), Some(Message::Ready));
+        let open = talk.descriptors();
+        assert_eq!(open.len(), 4, "{open:?}");
+        assert!(open[3].starts_with("socket:"), "{open:?}");
         talk.say(Message::Go);
         // The socket closes by itself where the program is executed.
         assert_eq!(talk.hear(), None);
@@ -310,6 +326,12 @@ fn the_fifo_starts_the_program_and_takes_what_fails_then() {
                 descriptor::wait_readable(talk.pidfd.as_fd(), limit),
                 Ok(0),
                 "it did not wait"
+            );
+            let open = talk.descriptors();
+            assert_eq!(open.len(), 4, "{open:?}");
+            assert!(
+                open.contains(&path.to_str().unwrap().to_owned()),
+                "{open:?}"
             );
             file::write(gate.as_fd(), b"0").unwrap();
             if !fails {

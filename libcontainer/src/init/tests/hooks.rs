@@ -25,30 +25,42 @@ fn hook(stage: &Stage, script: &str) -> HookStep {
 
 #[test]
 fn a_hook_sees_its_own_environment_and_the_state() {
-    on_stage("hook", |mut stage| {
-        let out = stage.path("out");
-        let out = out.to_str().unwrap();
-        let script = format!(
-            "cat > {out}.state; env | grep -v -e ^PWD= -e ^_= -e ^SHLVL= > {out}.env; pwd > {out}.cwd; echo $1 > {out}.arg; umask > {out}.umask; \
-             grep SigBlk /proc/self/status > {out}.signals; ls /proc/self/fd > {out}.fds"
-        );
-        let step = hook(&stage, &script);
-        let leaked = nix::unistd::dup(std::io::stderr()).unwrap();
-        stage.must(Step::Hooks(vec![step]));
-        drop(leaked);
-        let read = |name: &str| fs::read_to_string(stage.path(&format!("out.{name}"))).unwrap();
-        let pid = fs::read_link("/proc/self").unwrap();
-        let state: serde_json::Value = serde_json::from_str(&read("state")).unwrap();
-        assert_eq!(state["pid"].to_string(), pid.to_str().unwrap());
-        assert_eq!(read("env"), "ONLY=this\n");
-        assert_eq!(read("cwd"), "/usr\n");
-        assert_eq!(read("arg"), "one\n");
-        assert_eq!(read("umask"), "0022\n");
-        assert!(read("signals").contains("0000000000000000"));
-        // ls has its own descriptor of the directory beside 0 to 2.
-        assert!(read("fds").lines().count() <= 4, "{}", read("fds"));
-        true
+    on_stage("hook", sees_only_its_own);
+    on_stage("hook without close_range", |stage| {
+        testing::refuse(&[libc::SYS_close_range], libc::ENOSYS);
+        sees_only_its_own(stage)
     });
+    on_stage("hook when all is closed", |mut stage| {
+        let _passed_on = leak(nix::unistd::dup(std::io::stderr()).unwrap());
+        testing::refuse(&[libc::SYS_close_range], libc::ENOSYS);
+        stage.must(Step::CloseFrom { first: 200 });
+        sees_only_its_own(stage)
+    });
+}
+
+fn sees_only_its_own(mut stage: Stage) -> bool {
+    let out = stage.path("out");
+    let out = out.to_str().unwrap();
+    let script = format!(
+        "cat > {out}.state; env | grep -v -e ^PWD= -e ^_= -e ^SHLVL= > {out}.env; pwd > {out}.cwd; echo $1 > {out}.arg; umask > {out}.umask; \
+             grep SigBlk /proc/self/status > {out}.signals; ls /proc/self/fd > {out}.fds"
+    );
+    let step = hook(&stage, &script);
+    let leaked = nix::unistd::dup(std::io::stderr()).unwrap();
+    stage.must(Step::Hooks(vec![step]));
+    drop(leaked);
+    let read = |name: &str| fs::read_to_string(stage.path(&format!("out.{name}"))).unwrap();
+    let pid = fs::read_link("/proc/self").unwrap();
+    let state: serde_json::Value = serde_json::from_str(&read("state")).unwrap();
+    assert_eq!(state["pid"].to_string(), pid.to_str().unwrap());
+    assert_eq!(read("env"), "ONLY=this\n");
+    assert_eq!(read("cwd"), "/usr\n");
+    assert_eq!(read("arg"), "one\n");
+    assert_eq!(read("umask"), "0022\n");
+    assert!(read("signals").contains("0000000000000000"));
+    // ls has its own descriptor of the directory beside 0 to 2.
+    assert!(read("fds").lines().count() <= 4, "{}", read("fds"));
+    true
 }
 
 #[test]

@@ -91,7 +91,7 @@ fn without_openat2_steps_work_and_stay_inside() {
 }
 
 #[test]
-fn without_close_range_descriptors_are_marked_one_by_one() {
+fn without_close_range_descriptors_are_closed_one_by_one() {
     on_stage("close_range", |mut stage| {
         testing::refuse(&[libc::SYS_close_range], libc::ENOSYS);
         closes_from(&mut stage)
@@ -100,20 +100,18 @@ fn without_close_range_descriptors_are_marked_one_by_one() {
 }
 
 fn closes_from(stage: &mut Stage) -> bool {
-    let open: Vec<_> = (0..200)
-        .map(|_| nix::unistd::dup(std::io::stderr()).unwrap().into_raw_fd())
-        .collect();
-    let first = open[50];
+    let dup = || nix::unistd::dup(std::io::stderr()).unwrap().into_raw_fd();
+    let low: Vec<_> = (0..50).map(|_| dup()).collect();
+    stage.child.gate = Some(descriptor::inherited(dup()).unwrap());
+    let high: Vec<_> = (0..150).map(|_| dup()).collect();
     stage.must(Step::CloseFrom {
-        first: first.unsigned_abs(),
+        first: low[25].unsigned_abs(),
     });
-    open.iter().all(|number| {
-        let flags = nix::fcntl::fcntl(
-            descriptor::inherited(*number).unwrap(),
-            nix::fcntl::FcntlArg::F_GETFD,
-        );
-        flags == Ok(i32::from(*number >= first))
-    })
+    let is_open = |number: &i32| descriptor::is_open(number.unsigned_abs());
+    assert!(low[..25].iter().all(is_open));
+    assert!(!low[25..].iter().chain(&high).any(is_open));
+    assert!(stage.child.proc().is_err() && stage.child.host_pid().is_ok());
+    is_open(&std::os::fd::AsRawFd::as_raw_fd(&stage.child.gate.unwrap()))
 }
 
 #[test]
