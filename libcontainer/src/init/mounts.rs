@@ -109,6 +109,16 @@ impl Child<'_> {
                 let rest = apply(fd.as_fd(), attributes)?;
                 Ok(Tree { fd, rest })
             }
+            Source::FirstOf(sources) => {
+                let mut missing = Fault::new(Call::OpenTree, libc::ENOENT);
+                for source in sources {
+                    match self.tree(source, attributes) {
+                        Err(fault) if fault.errno == libc::ENOENT => missing = fault,
+                        other => return other,
+                    }
+                }
+                Err(missing)
+            }
             Source::HostPath { path, recursive } => {
                 let fd = mount::clone_tree(descriptor::CWD, path, *recursive)?;
                 let rest = apply(fd.as_fd(), attributes)?;

@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use cgroups::{Hierarchy, Layout};
 
@@ -18,10 +18,7 @@ use crate::error::Result;
 pub(crate) fn plan(b: &mut Builder, context: &Context<'_>, wanted: &Wanted<'_>) -> Result<()> {
     let host = &context.facts.cgroups;
     match (host.layout, &host.v2) {
-        (Layout::V2, Some(hierarchy)) => {
-            let own = own_directory(context, hierarchy);
-            unified(b, context, wanted, &own)
-        }
+        (Layout::V2, Some(hierarchy)) => unified(b, context, wanted, hierarchy),
         _ if wanted.fstype == "cgroup" => legacy(b, context, wanted),
         _ => {
             let source = new_filesystem("cgroup2", Vec::new(), None)?;
@@ -64,8 +61,13 @@ fn own_attributes(context: &Context<'_>, wanted: &Wanted<'_>) -> Attributes {
     attributes
 }
 
-fn unified(b: &mut Builder, context: &Context<'_>, wanted: &Wanted<'_>, own: &Path) -> Result<()> {
-    let subtree = subtree(b, context, wanted, own)?;
+fn unified(
+    b: &mut Builder,
+    context: &Context<'_>,
+    wanted: &Wanted<'_>,
+    hierarchy: &Hierarchy,
+) -> Result<()> {
+    let subtree = subtree(b, context, wanted, hierarchy)?;
     let source = if only_own_subtree(context) {
         subtree
     } else {
@@ -111,8 +113,7 @@ fn one_hierarchy(
     hierarchy: &Hierarchy,
     attributes: Attributes,
 ) -> Result<()> {
-    let own = own_directory(context, hierarchy);
-    let subtree = subtree(b, context, wanted, &own)?;
+    let subtree = subtree(b, context, wanted, hierarchy)?;
     let source = if context.namespaces.has(NamespaceKind::Cgroup) {
         new_filesystem("cgroup", selection(wanted, hierarchy)?, Some(subtree))?
     } else {
@@ -167,22 +168,29 @@ fn new_filesystem(
     })
 }
 
-/// The container's own cgroup directory.
+/// The container's own cgroup directory. An ordinary user may get none: then the caller's, in which
+/// the container is.
 fn subtree(
     b: &mut Builder,
     context: &Context<'_>,
     wanted: &Wanted<'_>,
-    own: &Path,
+    hierarchy: &Hierarchy,
 ) -> Result<Source> {
-    let path = c_path(&wanted.field, own)?;
-    if !context.facts.may_mount {
-        return Ok(Source::HostPath {
-            path,
-            recursive: false,
-        });
+    let own = c_path(&wanted.field, &own_directory(context, hierarchy))?;
+    if context.facts.may_mount {
+        let slot = b.open(wanted.field.clone(), OpenKind::CgroupTree { path: own })?;
+        return Ok(Source::Tree(slot));
     }
-    let slot = b.open(wanted.field.clone(), OpenKind::CgroupTree { path })?;
-    Ok(Source::Tree(slot))
+    let callers = c_path(&wanted.field, &hierarchy.own_directory())?;
+    let tree = |path| Source::HostPath {
+        path,
+        recursive: false,
+    };
+    Ok(if own == callers {
+        tree(own)
+    } else {
+        Source::FirstOf(vec![tree(own), tree(callers)])
+    })
 }
 
 fn target(wanted: &Wanted<'_>, name: Option<&str>) -> Result<std::ffi::CString> {
@@ -201,7 +209,7 @@ fn push(
     source: Source,
     mut attributes: Attributes,
 ) -> Result<()> {
-    let cloned = matches!(source, Source::Tree(_) | Source::HostPath { .. });
+    let cloned = !matches!(source, Source::Filesystem { .. });
     if cloned && attributes.propagation | attributes.propagation_recursive == 0 {
         attributes.propagation_recursive = propagation::SLAVE;
     }

@@ -40,6 +40,7 @@ pub fn create(spec: &Spec, facts: &Facts, options: &CreateOptions<'_>) -> Result
         id_maps: id_maps.as_ref(),
         filter: filter.as_ref(),
         image: &image,
+        terminal_socket: options.terminal_socket,
         preserve_fds: options.preserve_fds,
         first: true,
         affinity: (!facts.online_cpus.is_empty()).then(|| ("process", facts.online_cpus.clone())),

@@ -34,6 +34,7 @@ pub fn exec(spec: &Spec, process: &Process, facts: &Facts, options: &ExecOptions
         id_maps: None,
         filter: filter.as_ref(),
         image: &image,
+        terminal_socket: options.terminal_socket,
         preserve_fds: options.preserve_fds,
         first: false,
         affinity: final_affinity(facts, initial, last)?,

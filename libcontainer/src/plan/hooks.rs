@@ -169,14 +169,20 @@ pub(crate) fn container_hooks(
 }
 
 fn check(field: &str, hook: &HookSpec) -> Result<()> {
-    let field = format!("{field}.path");
+    let path = format!("{field}.path");
     if !hook.path().is_absolute() {
         return Err(Error::config(
-            &field,
+            &path,
             format_args!("{:?} is not an absolute path", hook.path()),
         ));
     }
-    c_path(&field, hook.path()).map(drop)
+    c_path(&path, hook.path())?;
+    array(&format!("{field}.args"), &arguments(hook))?;
+    array(
+        &format!("{field}.env"),
+        hook.env().as_deref().unwrap_or_default(),
+    )?;
+    Ok(())
 }
 
 /// `args` with the program first, as in execv(3); without them the path alone.

@@ -33,6 +33,8 @@ pub(crate) struct Context<'a> {
     pub(crate) id_maps: Option<&'a IdMaps>,
     pub(crate) filter: Option<&'a seccomp::Filter>,
     pub(crate) image: &'a Image,
+    /// Whether there is a socket that takes a terminal's master.
+    pub(crate) terminal_socket: bool,
     /// Descriptors from 3 on that the program keeps.
     pub(crate) preserve_fds: u32,
     /// Whether it is the container's first process.
@@ -105,6 +107,12 @@ pub(crate) fn terminal(b: &mut Builder, context: &Context<'_>) -> Result<()> {
     if context.process.terminal() != Some(true) {
         b.step("process.terminal", Step::ReopenNull);
         return Ok(());
+    }
+    if !context.terminal_socket {
+        return Err(Error::config(
+            "process.terminal",
+            "a terminal needs a socket that takes its master",
+        ));
     }
     let socket = b.open("process.terminal", OpenKind::ConsoleSocket)?;
     b.step(

@@ -254,6 +254,8 @@ pub enum Source {
     /// A path of the host, cloned by the child while it still sees the host's root: an unprivileged
     /// parent cannot do it.
     HostPath { path: CString, recursive: bool },
+    /// The first of these that is there.
+    FirstOf(Vec<Source>),
 }
 
 /// A parameter of a file system context (fsconfig(2)).

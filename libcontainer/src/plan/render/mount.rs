@@ -46,6 +46,13 @@ pub(super) fn source(plan: &Plan, source: &Source) -> String {
         }
         Source::Tree(slot) => path_of(plan, *slot),
         Source::HostPath { path, .. } => shown(path),
+        Source::FirstOf(sources) => {
+            let sources: Vec<String> = sources
+                .iter()
+                .map(|other| self::source(plan, other))
+                .collect();
+            sources.join(" or, where that is not there, ")
+        }
     }
 }
 

@@ -196,6 +196,10 @@ const REFUSED: &[(&str, &str)] = &[
         "hooks.startContainer[1].timeout: 0 is not greater than zero",
     ),
     (
+        r#"{"hooks":{"prestart":[{"path":"/a","env":["A=\u0000"]}]}}"#,
+        "hooks.prestart[0].env[0]: must not contain a zero byte",
+    ),
+    (
         r#"{"mounts":[{"destination":"/a"}]}"#,
         "mounts[0].type: must name a file system",
     ),
