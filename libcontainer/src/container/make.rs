@@ -65,7 +65,16 @@ pub(super) fn run(mut wanted: Create) -> Result<Made> {
         .map(|receiver| terminal::receive(receiver.as_fd()))
         .transpose()?;
     making.go(&prepared)?;
-    making.finish(prepared, master)
+    let made = making.finish(prepared, master)?;
+    match made.container.run_poststart() {
+        Ok(()) => Ok(made),
+        Err(error) => {
+            // The hook's error is what the caller must hear of.
+            let _ = made.process.wait();
+            let _ = made.container.delete(true);
+            Err(error)
+        }
+    }
 }
 
 /// A container that is being made. Dropped before it is finished, it takes everything back.
