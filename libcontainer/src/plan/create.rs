@@ -58,18 +58,7 @@ pub fn create(spec: &Spec, facts: &Facts, options: &CreateOptions<'_>) -> Result
     };
     let read_only = root::build(&mut b, &root)?;
     ask_for_hooks(&mut b, &runtime_hooks, &net_devices);
-    let hooks = container_hooks(spec, HookKind::CreateContainer, options)?;
-    if !hooks.is_empty() {
-        b.step("hooks.createContainer", Step::Hooks(hooks));
-    }
-    root::change(&mut b, &root)?;
-    process::terminal(&mut b, &context)?;
-    b.steps.extend(read_only);
-    root::finish(&mut b, &root)?;
-    names(&mut b, spec)?;
-    process::labels(&mut b, &context)?;
-    sysctl::plan(&mut b, spec)?;
-    root::restrict(&mut b, &root)?;
+    into_root(&mut b, &context, &root, read_only)?;
     let start_hooks = container_hooks(spec, HookKind::StartContainer, options)?;
     let parent_limits = process::tail(&mut b, &context, start_hooks)?;
     if birth.trees_on_request {
@@ -88,6 +77,27 @@ pub fn create(spec: &Spec, facts: &Facts, options: &CreateOptions<'_>) -> Result
         warnings: b.warnings,
         rootfs: Some(root::path(spec, options)?),
     })
+}
+
+/// From the root that is built to the one that the program sees.
+fn into_root(
+    b: &mut Builder,
+    context: &process::Context<'_>,
+    root: &root::Context<'_>,
+    read_only: Vec<Entry>,
+) -> Result<()> {
+    let hooks = container_hooks(root.spec, HookKind::CreateContainer, root.options)?;
+    if !hooks.is_empty() {
+        b.step("hooks.createContainer", Step::Hooks(hooks));
+    }
+    root::change(b, root)?;
+    process::terminal(b, context)?;
+    b.steps.extend(read_only);
+    root::finish(b, root)?;
+    names(b, root.spec)?;
+    process::labels(b, context)?;
+    sysctl::plan(b, root.spec)?;
+    root::restrict(b, root)
 }
 
 /// What belongs to the process alone and needs nothing but its namespaces.

@@ -168,7 +168,7 @@ pub(crate) fn enter(
         }
         Some(user) => match user.path {
             None => new_user_namespace(b, namespaces, facts, &mut birth)?,
-            Some(path) => join_user_namespace(b, namespaces, facts, &mut birth, path)?,
+            Some(_) => join_user_namespace(b, namespaces, facts, &mut birth)?,
         },
     }
     let cgroup = namespaces.new_flags(&[NamespaceKind::Cgroup]);
@@ -290,7 +290,6 @@ fn join_user_namespace(
     namespaces: &Namespaces<'_>,
     facts: &Facts,
     birth: &mut Birth,
-    _path: &Path,
 ) -> Result<()> {
     if facts.may_mount {
         join_pid(b, namespaces, birth)?;

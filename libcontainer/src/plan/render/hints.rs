@@ -68,6 +68,9 @@ pub(super) fn hint(
         (Step::Seccomp, Errno::EACCES) => {
             Some("without no_new_privs the filter needs CAP_SYS_ADMIN")
         }
+        (Step::Groups { .. }, Errno::EPERM) => {
+            Some("without subordinate ids a user namespace has no additional groups")
+        }
         (Step::User { .. } | Step::Groups { .. }, Errno::EINVAL) => {
             Some("the id is not mapped in the user namespace")
         }
