@@ -38,7 +38,7 @@ pub(crate) fn facts(
         may_mount: capabilities & (1 << caps::Capability::CAP_SYS_ADMIN.index()) != 0,
         last_capability: last_capability(),
         apparmor: process.is_some_and(|process| process.apparmor_profile().is_some()) && apparmor(),
-        selinux: process.is_some_and(|process| process.selinux_label().is_some()) && selinux(),
+        selinux: wants_selinux(spec, process) && selinux(),
         online_cpus: ALL_CPUS.to_vec(),
         listen_fds: listen_fds(),
         cgroups,
@@ -49,6 +49,14 @@ pub(crate) fn facts(
             Vec::new()
         },
     })
+}
+
+fn wants_selinux(spec: &Spec, process: Option<&oci_spec::runtime::Process>) -> bool {
+    let mounts = spec
+        .linux()
+        .as_ref()
+        .is_some_and(|linux| linux.mount_label().is_some());
+    mounts || process.is_some_and(|process| process.selinux_label().is_some())
 }
 
 /// The bounding set can be asked for any capability that the kernel knows (capabilities(7)).
