@@ -97,7 +97,8 @@ fn into_root(
     names(b, root.spec)?;
     process::labels(b, context)?;
     sysctl::plan(b, root.spec)?;
-    root::restrict(b, root)
+    root::restrict(b, root)?;
+    root::propagate(b, root)
 }
 
 /// What belongs to the process alone and needs nothing but its namespaces.

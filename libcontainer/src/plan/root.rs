@@ -152,14 +152,19 @@ pub(crate) fn change(b: &mut Builder, context: &Context<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The root mount's own propagation, and read-only.
-pub(crate) fn finish(b: &mut Builder, context: &Context<'_>) -> Result<()> {
+/// The root mount's own propagation, last of all: of an unbindable mount no path can be restricted.
+pub(crate) fn propagate(b: &mut Builder, context: &Context<'_>) -> Result<()> {
     let propagation = rootfs_propagation(context)?;
     if let Some(flags) = propagation
         && context.own_mounts()
     {
         b.step("linux.rootfsPropagation", Step::RootPropagation { flags });
     }
+    Ok(())
+}
+
+/// The root read-only.
+pub(crate) fn finish(b: &mut Builder, context: &Context<'_>) -> Result<()> {
     let read_only = context
         .spec
         .root()

@@ -70,7 +70,7 @@ fn tolerate_process(process: &mut Value) -> Vec<String> {
         }
     }
     if let Some(scheduler) = process.get_mut("scheduler") {
-        rename_overrun(scheduler);
+        rename_flags(scheduler);
     }
     let mut warnings = Vec::new();
     let sets = process
@@ -91,12 +91,14 @@ fn without_blanks(value: &mut Value, name: &str) {
     }
 }
 
-/// The types derive another name of this flag than the specification's.
-fn rename_overrun(scheduler: &mut Value) {
+/// The types derive other names of these flags than the specification's and the kernel's.
+fn rename_flags(scheduler: &mut Value) {
     let flags = scheduler.get_mut("flags").and_then(Value::as_array_mut);
     for flag in flags.into_iter().flatten() {
-        if flag.as_str() == Some("SCHED_FLAG_DL_OVERRUN") {
-            *flag = Value::from("SCHED_FLAG_D_L_OVERRUN");
+        match flag.as_str() {
+            Some("SCHED_FLAG_DL_OVERRUN") => *flag = Value::from("SCHED_FLAG_D_L_OVERRUN"),
+            Some("SCHED_FLAG_RESET_ON_FORK") => *flag = Value::from("SCHED_RESET_ON_FORK"),
+            _ => {}
         }
     }
 }
