@@ -72,8 +72,11 @@ impl Child<'_> {
             ..How::default()
         };
         let (target, was_made) = path::ensure(self.root()?, &step.target, how, make)?;
-        if step.strict_target && !file::status(target.as_fd())?.is_directory() {
-            return Err(Fault::new(Call::Open, libc::ENOTDIR));
+        // move_mount(2) says no more than EINVAL of both.
+        match (is_directory, file::status(target.as_fd())?.is_directory()) {
+            (true, false) => return Err(Fault::new(Call::Open, libc::ENOTDIR)),
+            (false, true) => return Err(Fault::new(Call::Open, libc::EISDIR)),
+            _ => {}
         }
         if !step.may_cover_proc && file::is_on_procfs(target.as_fd())? {
             return Err(Fault::new(Call::TargetOnProcfs, 0));

@@ -62,10 +62,13 @@ impl Child<'_> {
 
     /// Writes the offsets of the new time namespace, which takes them until somebody enters it.
     pub(super) fn enter_time_namespace(&self, lines: &[u8]) -> Result<()> {
-        self.dumpable_where_needed(|| {
-            let offsets = self.open_proc(c"self/timens_offsets", libc::O_WRONLY)?;
-            file::write(offsets.as_fd(), lines).map(drop)
-        })?;
+        // The kernel refuses to be told of no clock at all.
+        if !lines.is_empty() {
+            self.dumpable_where_needed(|| {
+                let offsets = self.open_proc(c"self/timens_offsets", libc::O_WRONLY)?;
+                file::write(offsets.as_fd(), lines).map(drop)
+            })?;
+        }
         self.dumpable_where_needed(|| {
             let path = c"self/ns/time_for_children";
             let namespace = file::open(self.proc()?, path, libc::O_RDONLY, 0)?;
