@@ -7,10 +7,15 @@ mod foreground;
 mod harness;
 mod hostname;
 mod lifecycle;
+mod limits;
 mod masks;
+mod mounts;
+mod namespaces;
 mod process;
 mod rootfs;
+mod seccomp;
 mod sysctl;
+mod userns;
 
 use crate::case::Case;
 
@@ -26,4 +31,9 @@ pub const TOPICS: &[&[Case]] = &[
     masks::CASES,
     devices::CASES,
     sysctl::CASES,
+    limits::CASES,
+    mounts::CASES,
+    namespaces::CASES,
+    seccomp::CASES,
+    userns::CASES,
 ];
