@@ -408,6 +408,15 @@ fn destinations(t: &Test) {
         let bundle = t.bundle().bind(&source, "mnt/made", &["bind"]);
         prints(t, &bundle.sh("cat /mnt/made/file"), "content");
     });
+    t.row("the root itself", || {
+        let other = t.bundle().inside("/");
+        fs::write(other.join("other"), "").unwrap();
+        let bundle = t.bundle().set("/mounts", json!([]));
+        let bundle = bundle
+            .bind(&other, "/", &["rbind"])
+            .mount("/proc", "proc", "proc", &[]);
+        prints(t, &bundle.sh("ls /other; ls -d /proc/1"), "/other\n/proc/1");
+    });
     t.row("in a read-only root", || {
         let bundle = t
             .bundle()
