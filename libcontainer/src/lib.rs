@@ -30,4 +30,5 @@ pub use container::{
     Container, Create, Exec, ExecProcess, Exit, ManagerKind, Process, State, Status, Terminal,
 };
 pub use error::{Error, ErrorKind, Result};
+pub use plan::step::WindowSize;
 pub use seal::seal;

@@ -231,6 +231,15 @@ pub struct ExecOptions {
 }
 
 impl Plan {
+    /// Gives the terminal this size in place of the configuration's, before the program can look.
+    pub(crate) fn resize_terminal(&mut self, wanted: step::WindowSize) {
+        for entry in &mut self.steps {
+            if let step::Step::Terminal { size, .. } = &mut entry.step {
+                *size = Some(wanted);
+            }
+        }
+    }
+
     /// Whether a terminal is opened, whose master wants a socket.
     pub fn wants_console(&self) -> bool {
         self.opens

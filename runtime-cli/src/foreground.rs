@@ -11,7 +11,7 @@ mod terminal;
 
 use std::os::fd::AsFd;
 
-use libcontainer::{Exit, Process};
+use libcontainer::{Exit, Process, WindowSize};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
@@ -40,6 +40,11 @@ const ENDINGS: [Signal; 4] = [
     Signal::SIGHUP,
     Signal::SIGQUIT,
 ];
+
+/// The size of the terminal that a process in the foreground will be shown on.
+pub(crate) fn caller_size() -> Option<WindowSize> {
+    terminal::HostTerminal::of_caller()?.size()
+}
 
 /// The caller's side of a process in the foreground.
 #[derive(Debug)]

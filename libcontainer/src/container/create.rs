@@ -13,6 +13,7 @@ use super::prepare::Prepared;
 use super::{Container, Process};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::Plan;
+use crate::plan::step::WindowSize;
 use crate::seal;
 
 /// How cgroups are managed.
@@ -50,6 +51,7 @@ pub struct Create {
     pub(super) manager: ManagerKind,
     pub(super) rootless: Option<bool>,
     pub(super) terminal: Terminal,
+    pub(super) window_size: Option<WindowSize>,
     pub(super) stdio: Option<[OwnedFd; 3]>,
     pub(super) pid_file: Option<PathBuf>,
     pub(super) pidfd_socket: Option<PathBuf>,
@@ -74,6 +76,7 @@ impl Create {
             manager: ManagerKind::default(),
             rootless: None,
             terminal: Terminal::default(),
+            window_size: None,
             stdio: None,
             pid_file: None,
             pidfd_socket: None,
@@ -106,6 +109,13 @@ impl Create {
     /// What happens to the terminal's master.
     pub fn terminal(mut self, terminal: Terminal) -> Self {
         self.terminal = terminal;
+        self
+    }
+
+    /// Size of the terminal, in place of the configuration's: the program finds it from its first
+    /// instruction on.
+    pub fn window_size(mut self, size: WindowSize) -> Self {
+        self.window_size = Some(size);
         self
     }
 

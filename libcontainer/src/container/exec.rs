@@ -15,7 +15,7 @@ use crate::launch::{
     Child, Console, Cradle, Descriptors, Entrance, Given, Parent, Undo, bear, limits, pidfd_socket,
     probe, seccomp_agent, until_executed, until_ready,
 };
-use crate::plan::step::Request;
+use crate::plan::step::{Request, WindowSize};
 use crate::plan::{self, Plan};
 use crate::procfs::Proc;
 use crate::spec;
@@ -59,6 +59,7 @@ pub struct ExecChanges {
 pub struct Exec {
     process: ExecProcess,
     terminal: Terminal,
+    window_size: Option<WindowSize>,
     stdio: Option<[OwnedFd; 3]>,
     pid_file: Option<PathBuf>,
     pidfd_socket: Option<PathBuf>,
@@ -74,6 +75,7 @@ impl Exec {
         Self {
             process,
             terminal: Terminal::default(),
+            window_size: None,
             stdio: None,
             pid_file: None,
             pidfd_socket: None,
@@ -87,6 +89,13 @@ impl Exec {
     /// What happens to the terminal's master.
     pub fn terminal(mut self, terminal: Terminal) -> Self {
         self.terminal = terminal;
+        self
+    }
+
+    /// Size of the terminal, in place of the configuration's: the program finds it from its first
+    /// instruction on.
+    pub fn window_size(mut self, size: WindowSize) -> Self {
+        self.window_size = Some(size);
         self
     }
 
@@ -145,6 +154,9 @@ impl Container {
         let first = self.first_process()?.ok_or_else(stopped)?;
         let (spec, mut warnings) = spec::load(&spec::read_at(self.directory.as_fd())?)?;
         let mut plan = self.exec_plan(&spec, &exec)?;
+        if let Some(size) = exec.window_size {
+            plan.resize_terminal(size);
+        }
         warnings.append(&mut plan.warnings);
         let (console, receiver) = console(&exec, &plan)?;
         let given = Given {

@@ -53,6 +53,9 @@ impl Prepared {
             cgroup: &cgroup,
         };
         let mut plan = plan::create(&spec, &facts, &options)?;
+        if let Some(size) = create.window_size {
+            plan.resize_terminal(size);
+        }
         plan.warnings.splice(0..0, warnings);
         Ok(Self {
             bundle,

@@ -8,7 +8,7 @@ use libcontainer::{Exec, ExecProcess, Terminal, spec};
 use super::{Context, check_terminal};
 use crate::args::flags;
 use crate::failure::Failure;
-use crate::foreground::Foreground;
+use crate::foreground::{self, Foreground};
 use crate::output::Status;
 
 pub(super) fn exec(context: &Context<'_>) -> Result<Status, Failure> {
@@ -43,6 +43,9 @@ fn perform(context: &Context<'_>) -> Result<Status, Failure> {
     if detach {
         container.exec(request)?;
         return Ok(Status::Success);
+    }
+    if let Some(size) = foreground::caller_size() {
+        request = request.window_size(size);
     }
     let foreground = Foreground::new(false)?;
     let mut process = container.exec(request)?;

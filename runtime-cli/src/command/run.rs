@@ -5,7 +5,7 @@
 use super::{Context, create, delete};
 use crate::args::flags;
 use crate::failure::Failure;
-use crate::foreground::Foreground;
+use crate::foreground::{self, Foreground};
 use crate::output::Status;
 
 pub(super) fn run(context: &Context<'_>) -> Result<Status, Failure> {
@@ -25,6 +25,10 @@ fn perform(context: &Context<'_>) -> Result<Status, Failure> {
         return Ok(Status::Success);
     }
     let foreground = Foreground::new(!matches.is_set(&flags::NO_SUBREAPER))?;
+    let request = match foreground::caller_size() {
+        Some(size) => request.window_size(size),
+        None => request,
+    };
     let (container, mut process) = request.run()?;
     context.warn(&container);
     let exit = foreground.attend(&mut process);

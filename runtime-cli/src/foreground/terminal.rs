@@ -2,8 +2,9 @@
 
 #![forbid(unsafe_code)]
 
+use libcontainer::WindowSize;
 use std::io::IsTerminal;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
 
@@ -28,6 +29,20 @@ impl HostTerminal {
             terminal: terminal.try_clone_to_owned().ok()?,
             has_input,
             before: None,
+        })
+    }
+
+    /// That of this program's standard input and output.
+    pub(super) fn of_caller() -> Option<Self> {
+        Self::open(std::io::stdin().as_fd(), std::io::stdout().as_fd())
+    }
+
+    /// Its size, where it has one.
+    pub(super) fn size(&self) -> Option<WindowSize> {
+        let size = tcgetwinsize(&self.terminal).ok()?;
+        (size.ws_row > 0 && size.ws_col > 0).then_some(WindowSize {
+            height: size.ws_row,
+            width: size.ws_col,
         })
     }
 
