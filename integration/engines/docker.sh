@@ -93,7 +93,7 @@ case_tty() {
 }
 
 case_attach() {
-    start_box --interactive busybox sh -c 'read line; echo "got $line"'
+    start_box --interactive busybox sh -c 'read line; echo "got $line"; sleep 1'
     expect_match 'got typed' "$({ sleep 0.5; echo typed; } | docker attach box)" output
 }
 

@@ -114,7 +114,7 @@ case_tty_user() {
 }
 
 case_attach() {
-    start_box --interactive busybox sh -c 'read line; echo "got $line"'
+    start_box --interactive busybox sh -c 'read line; echo "got $line"; sleep 1'
     expect_match 'got typed' "$(echo typed | podman attach box)" output
 }
 
