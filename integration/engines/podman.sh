@@ -41,6 +41,8 @@ END
 engine_stop() {
     podman network rm --force cases
     podman rmi --all --force
+    # Its clean-up processes may still be at work.
+    wait_for 20 bash -c '! pgrep -x "conmon|podman"'
     # Podman keeps the cgroups of conmon, of pods and of builds, and two mounts, until
     # the host goes down. Containers' own cgroups (libpod-*) are not its to remove.
     find /sys/fs/cgroup -depth -type d -path '*/libpod_parent*' -not -name 'libpod-*' -exec rmdir {} + || true
