@@ -234,6 +234,14 @@ END
         "$(<"$dir/hooks")" hooks
 }
 
+case_busybox_failing_hook() {
+    local dir
+    dir=$(bundle busybox '.process.args = ["sleep", "1000"] | .hooks = {poststart: [{path: "/bin/false"}]}')
+    expect_match 'hook' "$(expect_status 1 run_runtime run --bundle "$dir" hooks)" 'text'
+    expect_match 'does not exist' "$(expect_status 1 run_runtime state hooks)" 'state after the failure'
+    [[ -z $(find /sys/fs/cgroup -name "$(basename "$dir")") ]] || fail 'a cgroup is left'
+}
+
 case_busybox_console_socket() {
     command -v python3 >/dev/null || skip 'needs python3 to receive a descriptor'
     local dir
