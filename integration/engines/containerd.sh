@@ -14,13 +14,14 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
 END
     containerd --config /etc/containerd/config.toml >"$work/containerd.log" 2>&1 &
     echo $! >"$scratch/daemon.pid"
+    disown
     wait_for 20 ctr version
     ctr image import "$work/busybox.tar"
 }
 
 engine_stop() {
     kill "$(<"$scratch/daemon.pid")"
-    wait "$(<"$scratch/daemon.pid")" || true
+    wait_for 20 bash -c "! kill -0 $(<"$scratch/daemon.pid")"
     # containerd keeps the empty parent of its namespace's containers.
     find /sys/fs/cgroup -depth -type d -name default -exec rmdir {} +
 }

@@ -14,6 +14,7 @@ engine_start() {
 start_daemon() {
     setsid dockerd >>"$work/dockerd.log" 2>&1 </dev/null &
     echo $! >"$scratch/daemon.pid"
+    disown
     wait_for 30 docker version || { tail -n 20 "$work/dockerd.log"; false; }
 }
 
@@ -94,7 +95,7 @@ case_tty() {
 
 case_attach() {
     start_box --interactive busybox sh -c 'read line; echo "got $line"; sleep 1'
-    expect_match 'got typed' "$({ sleep 0.5; echo typed; } | docker attach box)" output
+    expect_match 'got typed' "$({ sleep 0.5; echo typed; sleep 1.5; } | docker attach box)" output
 }
 
 case_stop_kill() {
