@@ -228,7 +228,7 @@ fn cwd_hostile(t: &Test) {
             let bundle = bundle.sh("pwd; ls; ls ../../../..");
             let out = t.run_call(&bundle, &[]).pass(&host, 11).run();
             assert!(!out.stdout.contains("lib64"), "the host is in sight: {out}");
-            assert!(!out.succeeded() || out.stdout.starts_with('/'), "{out}");
+            assert!(!out.succeeded(), "entered: {out}");
         });
     };
     for number in 3..16 {

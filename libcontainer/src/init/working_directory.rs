@@ -1,6 +1,7 @@
 //! The program's working directory.
 
 use core::ffi::CStr;
+use std::os::fd::AsFd;
 
 use super::state::Child;
 use crate::path::{self, How, Make};
@@ -13,13 +14,20 @@ impl Child<'_> {
         if self.directory_is_set {
             return Ok(());
         }
-        let entered = match file::enter_path(path) {
+        // Not by chdir(2): a magic link of procfs would lead to what a descriptor is open on.
+        let found = match path::resolve(self.root()?, path, How::default()) {
             Err(fault) if create && fault.errno == libc::ENOENT => {
                 path::ensure(self.root()?, path, How::default(), Make::Directory)
-                    .and_then(|_| file::enter_path(path))
+                    .and_then(|_| path::resolve(self.root()?, path, How::default()))
             }
             other => other,
         };
+        let entered = found
+            .map_err(|fault| Fault {
+                call: Call::Chdir,
+                ..fault
+            })
+            .and_then(|directory| file::enter(directory.as_fd()));
         match entered {
             Err(fault) if !last && matches!(fault.errno, libc::EACCES | libc::EPERM) => Ok(()),
             Err(fault) => Err(fault),
