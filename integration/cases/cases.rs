@@ -3,8 +3,10 @@
 mod caps;
 mod check;
 mod devices;
+mod exec;
 mod foreground;
 mod harness;
+mod hooks;
 mod hostname;
 mod lifecycle;
 mod limits;
@@ -36,4 +38,6 @@ pub const TOPICS: &[&[Case]] = &[
     namespaces::CASES,
     seccomp::CASES,
     userns::CASES,
+    exec::CASES,
+    hooks::CASES,
 ];

@@ -31,4 +31,4 @@ mod unix_socket;
 pub(crate) use birth::{Child, Cradle, Entrance, bear};
 pub(crate) use open::{Console, Descriptors, Given};
 pub(crate) use serve::{Parent, until_executed, until_ready};
-pub(crate) use undo::Undo;
+pub(crate) use undo::{Poststop, Undo};

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::{Container, Status};
 use crate::error::{Error, ErrorKind, Result};
+use crate::store::Record;
 
 /// The specification's state, without what runc adds to it for people.
 #[derive(Serialize)]
@@ -33,15 +34,19 @@ impl HookState<'_> {
 
 impl Container {
     pub(crate) fn hook_state(&self, status: Status) -> Result<Vec<u8>> {
-        let record = &self.record;
-        HookState {
-            oci_version: &record.oci_version,
-            id: &record.id,
-            status,
-            pid: (status != Status::Stopped).then_some(record.init_process_pid),
-            bundle: &record.bundle,
-            annotations: &record.annotations,
-        }
-        .to_json()
+        recorded(&self.record, status)
     }
+}
+
+/// The state of the container that the record describes.
+pub(crate) fn recorded(record: &Record, status: Status) -> Result<Vec<u8>> {
+    HookState {
+        oci_version: &record.oci_version,
+        id: &record.id,
+        status,
+        pid: (status != Status::Stopped).then_some(record.init_process_pid),
+        bundle: &record.bundle,
+        annotations: &record.annotations,
+    }
+    .to_json()
 }

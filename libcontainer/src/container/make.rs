@@ -7,13 +7,14 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::SystemTime;
 
 use super::create::{Create, Terminal};
+use super::hook_state::recorded;
 use super::parent::{ContainerParent, hint_for_death};
 use super::prepare::{Prepared, cgroup_error};
-use super::{Container, Process, outputs, terminal};
+use super::{Container, Process, Status, outputs, terminal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::launch::{
-    Child, Console, Cradle, Descriptors, Entrance, Given, Undo, bear, pidfd_socket, resctrl,
-    seccomp_agent, until_executed, until_ready,
+    Child, Console, Cradle, Descriptors, Entrance, Given, Poststop, Undo, bear, hooks,
+    pidfd_socket, resctrl, seccomp_agent, until_executed, until_ready,
 };
 use crate::plan::step::Step;
 use crate::plan::{HookKind, Plan, render, runtime_hooks};
@@ -143,6 +144,11 @@ impl Making {
             stdio: wanted.stdio.take(),
         };
         self.undo.child = Some(bear(&mut prepared.plan, cradle)?);
+        self.undo.poststop = Some(Poststop {
+            hooks: self.record.hooks.poststop.clone(),
+            state: recorded(&self.record, Status::Stopped)?,
+            bundle: self.record.bundle.clone(),
+        });
         self.descriptors = Some(descriptors);
         Ok(())
     }

@@ -3,13 +3,15 @@
 #![forbid(unsafe_code)]
 
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 
 use cgroups::Cgroup;
 
 use super::birth::Child;
-use super::resctrl;
+use super::{hooks, resctrl};
 use crate::container::process::{send_signal, wait};
 use crate::error::{Error, ErrorKind, Result};
+use crate::plan::Hook;
 use crate::store::Directory;
 
 /// What exists so far. Dropped, it is removed in the opposite order of its making; an error on the
@@ -20,6 +22,17 @@ pub(crate) struct Undo {
     pub(crate) cgroup: Option<Cgroup>,
     pub(crate) intel_rdt: Option<resctrl::Record>,
     pub(crate) child: Option<Child>,
+    pub(crate) poststop: Option<Poststop>,
+}
+
+/// What ends the lifecycle of a container whose making failed after its process existed, since
+/// earlier hooks may have made what these take away (runtime.md, "Lifecycle", steps 5 to 13).
+#[derive(Debug)]
+pub(crate) struct Poststop {
+    pub(crate) hooks: Vec<Hook>,
+    /// What they read.
+    pub(crate) state: Vec<u8>,
+    pub(crate) bundle: PathBuf,
 }
 
 impl Undo {
@@ -27,6 +40,7 @@ impl Undo {
     pub(crate) fn keep(mut self) -> Result<(Option<Directory>, Child)> {
         self.cgroup = None;
         self.intel_rdt = None;
+        self.poststop = None;
         let child = self
             .child
             .take()
@@ -51,6 +65,14 @@ impl Drop for Undo {
         }
         if let Some(directory) = self.directory.take() {
             let _ = directory.remove();
+        }
+        if let Some(Poststop {
+            hooks,
+            state,
+            bundle,
+        }) = self.poststop.take()
+        {
+            let _ = hooks::run_all_warn(&hooks, "poststop", &state, &bundle);
         }
     }
 }
