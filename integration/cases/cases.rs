@@ -8,6 +8,7 @@ mod foreground;
 mod harness;
 mod hooks;
 mod hostname;
+mod leftovers;
 mod lifecycle;
 mod limits;
 mod masks;
@@ -17,6 +18,7 @@ mod process;
 mod rootfs;
 mod seccomp;
 mod sysctl;
+mod terminal;
 mod userns;
 
 use crate::case::Case;
@@ -40,4 +42,6 @@ pub const TOPICS: &[&[Case]] = &[
     userns::CASES,
     exec::CASES,
     hooks::CASES,
+    leftovers::CASES,
+    terminal::CASES,
 ];

@@ -4,9 +4,11 @@
 use crate::case::{Case, case};
 use crate::cgroup;
 use crate::container::{Container, wait_until};
+use crate::sys;
 use crate::test::Test;
 use serde_json::{Value, json};
 use std::fs;
+use std::time::Duration;
 
 /// Cases of this topic.
 pub(super) const CASES: &[Case] = &[
@@ -359,11 +361,11 @@ fn paused(t: &Test) {
     c.exec(&[], ["true"]).failure(&["paused"]);
     let (running, stdout, _) = c.exec_call(&["--ignore-paused"], ["echo", "ran"]).spawn();
     assert!(
-        !running.ended_within(std::time::Duration::from_millis(300)),
+        !running.ended_within(Duration::from_millis(300)),
         "the cgroup is frozen"
     );
     t.runtime.run(["resume", "c1"]).ok();
-    let (status, _) = running.wait(std::time::Duration::from_secs(10));
+    let (status, _) = running.wait(Duration::from_secs(10));
     assert!(status.expect("ends after resume").success());
     assert_eq!(fs::read_to_string(stdout).unwrap(), "ran\n");
 }
@@ -390,7 +392,7 @@ fn many(t: &Test) {
         })
         .collect();
     for (number, running) in calls.into_iter().enumerate() {
-        let (status, _) = running.wait(std::time::Duration::from_secs(20));
+        let (status, _) = running.wait(Duration::from_secs(20));
         assert_eq!(status.expect("ends").code(), i32::try_from(number).ok());
     }
 }
@@ -401,7 +403,8 @@ fn pause(t: &Test) {
     t.runtime.run(["pause", "c1"]).ok();
     assert_eq!(c.status(), "paused");
     let then = c.output.stdout_now().len();
-    std::thread::sleep(std::time::Duration::from_millis(200));
+    let (silent, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+    assert!(!sys::readable(&silent, Duration::from_millis(200)));
     assert_eq!(
         c.output.stdout_now().len(),
         then,
