@@ -14,9 +14,12 @@ mod limits;
 mod masks;
 mod mounts;
 mod namespaces;
+mod notify;
 mod process;
 mod rootfs;
 mod seccomp;
+mod security;
+mod syscalls;
 mod sysctl;
 mod terminal;
 mod userns;
@@ -44,4 +47,7 @@ pub const TOPICS: &[&[Case]] = &[
     hooks::CASES,
     leftovers::CASES,
     terminal::CASES,
+    notify::CASES,
+    security::CASES,
+    syscalls::CASES,
 ];

@@ -1,0 +1,157 @@
+//! What `run` asks of the kernel, as strace shows it: these hold for oxrun, whose
+//! design promises them; other runtimes are skipped.
+
+use crate::bundle::Bundle;
+use crate::case::{Case, case};
+use crate::need::Need;
+use crate::runtime::Kind;
+use crate::test::Test;
+use std::fs;
+
+/// Cases of this topic.
+pub(super) const CASES: &[Case] = &[
+    case("syscalls/one-clone", "run: one process is made", one_clone).needs(STRACE),
+    case(
+        "syscalls/no-move",
+        "run: no process moves between cgroups",
+        no_move,
+    )
+    .needs(STRACE),
+    case("syscalls/count", "run: number of system calls", count).needs(STRACE),
+    case(
+        "syscalls/by-descriptor",
+        "mounts: targets are descriptors",
+        by_descriptor,
+    )
+    .needs(STRACE),
+];
+
+const STRACE: &[Need] = &[Need::Program("strace")];
+
+/// System calls that a `run` of the default bundle may make, of runtime and
+/// container together, with cgroup v1.
+const MOST: usize = 300;
+
+/// One line of the trace: the process and its call.
+struct Line {
+    pid: u32,
+    text: String,
+}
+
+impl Line {
+    fn name(&self) -> &str {
+        self.text.split('(').next().unwrap_or_default()
+    }
+}
+
+/// The calls of `run` of a bundle, in order, those of all processes.
+fn trace(t: &Test, bundle: &Bundle, filter: &[&str]) -> Vec<Line> {
+    if t.runtime.kind != Kind::Oxrun {
+        t.skip("only oxrun promises this");
+    }
+    let file = t.path("trace");
+    let mut words = vec!["strace", "-f", "-s", "4096", "-o", file.to_str().unwrap()];
+    words.extend(filter);
+    t.run_call(bundle, &[]).under(&words).limit(30).run().ok();
+    let text = fs::read_to_string(file).expect("the trace");
+    text.lines().filter_map(parse).collect()
+}
+
+/// Ends and second halves of calls, signals and exits are left out.
+fn parse(line: &str) -> Option<Line> {
+    let (pid, text) = line.split_once(' ')?;
+    let text = text.trim_start();
+    let call = !text.starts_with(['+', '-', '<']);
+    call.then(|| Line {
+        pid: pid.parse().unwrap_or(0),
+        text: text.to_owned(),
+    })
+}
+
+fn one_clone(t: &Test) {
+    let filter = ["-e", "trace=clone,clone3,fork,vfork"];
+    let lines = trace(t, &t.bundle().args(["true"]), &filter);
+    let texts: Vec<_> = lines.iter().map(|line| &line.text).collect();
+    let container: Vec<_> = texts
+        .iter()
+        .filter(|text| text.contains("CLONE_NEWPID"))
+        .collect();
+    assert_eq!(container.len(), 1, "{texts:#?}");
+    // No helper on the way: the other clones, if any, are threads.
+    let others = texts.iter().filter(|text| !text.contains("CLONE_NEWPID"));
+    let processes: Vec<_> = others
+        .filter(|text| !text.contains("CLONE_THREAD"))
+        .collect();
+    assert!(processes.is_empty(), "{processes:#?}");
+}
+
+/// A process is born in its cgroup2; in v1 trees, where that is not possible,
+/// the child itself or the parent writes the number once for each tree.
+fn no_move(t: &Test) {
+    let lines = trace(
+        t,
+        &t.bundle().args(["true"]),
+        &["-e", "trace=openat,open,openat2"],
+    );
+    let opened: Vec<_> = lines
+        .iter()
+        .filter(|line| line.text.contains("cgroup.procs") || line.text.contains("/tasks\""))
+        .map(|line| &line.text)
+        .collect();
+    if crate::cgroup::is_v2() {
+        assert!(opened.is_empty(), "{opened:#?}");
+    } else {
+        let trees = crate::cgroup::roots().len();
+        assert!(
+            opened.len() <= trees,
+            "more than one for each tree: {opened:#?}"
+        );
+    }
+}
+
+fn count(t: &Test) {
+    let bundle = t.bundle().args(["true"]);
+    // The first run makes the directories above the container's cgroup.
+    t.run(&bundle).ok();
+    let mut lines = trace(t, &bundle, &[]);
+    // What the standard library checks in debug builds only.
+    lines.retain(|line| !line.text.contains("F_GETFD)"));
+    let mut names = std::collections::BTreeMap::<&str, usize>::new();
+    for line in &lines {
+        *names.entry(line.name()).or_default() += 1;
+    }
+    let total = lines.len();
+    assert!(total <= MOST, "{total} system calls: {names:#?}");
+}
+
+/// From the birth of the child to its pivot_root, no mount takes a path and
+/// nothing is opened by a path of the host's /proc.
+fn by_descriptor(t: &Test) {
+    let lines = trace(t, &t.bundle().args(["true"]), &[]);
+    let pivot = lines.iter().position(|line| line.name() == "pivot_root");
+    let pivot = pivot.expect("pivot_root is called");
+    let child = lines[pivot].pid;
+    let before: Vec<&Line> = lines[..pivot]
+        .iter()
+        .filter(|line| line.pid == child)
+        .collect();
+    assert!(!before.is_empty());
+    let wrong: Vec<_> = before
+        .iter()
+        .map(|line| &line.text)
+        .filter(|text| by_path(text))
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+fn by_path(text: &str) -> bool {
+    let word = |index: usize| text.splitn(2, '(').nth(1)?.split(", ").nth(index);
+    if text.starts_with("mount(") {
+        // Changing propagation of the whole tree is the only call without a descriptor.
+        return word(1) != Some("\"/\"");
+    }
+    // Relative to the container's root "/proc" is a mount point, not the host's.
+    let opens = ["open(", "openat(", "openat2("];
+    let opened = opens.iter().any(|call| text.starts_with(call));
+    opened && text.contains("\"/proc") && !text.contains("RESOLVE_IN_ROOT")
+}
