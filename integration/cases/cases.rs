@@ -14,11 +14,14 @@ mod limits;
 mod masks;
 mod mounts;
 mod namespaces;
+mod netdevices;
 mod notify;
 mod process;
 mod rootfs;
+mod rootless;
 mod seccomp;
 mod security;
+mod stdio;
 mod syscalls;
 mod sysctl;
 mod terminal;
@@ -47,7 +50,10 @@ pub const TOPICS: &[&[Case]] = &[
     hooks::CASES,
     leftovers::CASES,
     terminal::CASES,
+    netdevices::CASES,
     notify::CASES,
+    rootless::CASES,
+    stdio::CASES,
     security::CASES,
     syscalls::CASES,
 ];

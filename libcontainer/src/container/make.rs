@@ -162,6 +162,7 @@ impl Making {
             cgroup: self.undo.cgroup.as_mut().ok_or_else(gone)?,
             record: &mut self.record,
             descriptors: held(&self.descriptors)?,
+            net_devices: &mut self.undo.net_devices,
         };
         let told = until_ready(&prepared.plan, child, &mut parent)?;
         self.warnings = told.warnings;

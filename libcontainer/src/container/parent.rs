@@ -11,7 +11,7 @@ use super::hook_state::HookState;
 use super::prepare::{Prepared, cgroup_error};
 use crate::error::{Error, Result};
 use crate::launch::{
-    Child, Descriptors, Parent, hooks, id_maps, limits, net_devices, resctrl, trees,
+    Child, Descriptors, MovedDevices, Parent, hooks, id_maps, limits, net_devices, resctrl, trees,
 };
 use crate::plan::step::Request;
 use crate::store::{Directory, Record};
@@ -23,6 +23,7 @@ pub(super) struct ContainerParent<'a> {
     pub(super) cgroup: &'a mut Cgroup,
     pub(super) record: &'a mut Record,
     pub(super) descriptors: &'a Descriptors,
+    pub(super) net_devices: &'a mut Option<MovedDevices>,
 }
 
 impl Parent for ContainerParent<'_> {
@@ -120,11 +121,13 @@ impl ContainerParent<'_> {
             })
     }
 
-    fn move_net_devices(&self, child: &Child) -> Result<()> {
+    fn move_net_devices(&mut self, child: &Child) -> Result<()> {
         if self.prepared.plan.net_devices.is_empty() {
             return Ok(());
         }
         let namespace = self.namespace(child, "net")?;
-        net_devices::move_all(&self.prepared.plan.net_devices, namespace.as_fd()).map(drop)
+        let wanted = &self.prepared.plan.net_devices;
+        *self.net_devices = Some(net_devices::move_all(wanted, namespace.as_fd())?);
+        Ok(())
     }
 }

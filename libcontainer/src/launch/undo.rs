@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use cgroups::Cgroup;
 
 use super::birth::Child;
+use super::net_devices::Moved;
 use super::{hooks, resctrl};
 use crate::container::process::{send_signal, wait};
 use crate::error::{Error, ErrorKind, Result};
@@ -22,6 +23,7 @@ pub(crate) struct Undo {
     pub(crate) cgroup: Option<Cgroup>,
     pub(crate) intel_rdt: Option<resctrl::Record>,
     pub(crate) child: Option<Child>,
+    pub(crate) net_devices: Option<Moved>,
     pub(crate) poststop: Option<Poststop>,
 }
 
@@ -41,6 +43,7 @@ impl Undo {
         self.cgroup = None;
         self.intel_rdt = None;
         self.poststop = None;
+        self.net_devices = None;
         let child = self
             .child
             .take()
@@ -51,6 +54,10 @@ impl Undo {
 
 impl Drop for Undo {
     fn drop(&mut self) {
+        // The kernel deletes most kinds with the namespace.
+        if let Some(moved) = self.net_devices.take() {
+            drop(moved.return_all());
+        }
         if let Some(child) = self.child.take() {
             let _ = send_signal(child.pidfd.as_fd(), libc::SIGKILL);
             let _ = wait(child.pidfd.as_fd());
