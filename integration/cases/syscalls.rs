@@ -145,7 +145,7 @@ fn by_descriptor(t: &Test) {
 }
 
 fn by_path(text: &str) -> bool {
-    let word = |index: usize| text.splitn(2, '(').nth(1)?.split(", ").nth(index);
+    let word = |index: usize| text.split_once('(')?.1.split(", ").nth(index);
     if text.starts_with("mount(") {
         // Changing propagation of the whole tree is the only call without a descriptor.
         return word(1) != Some("\"/\"");

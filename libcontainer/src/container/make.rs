@@ -13,8 +13,8 @@ use super::prepare::{Prepared, cgroup_error};
 use super::{Container, Process, Status, outputs, terminal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::launch::{
-    Child, Console, Cradle, Descriptors, Entrance, Given, Poststop, Undo, bear, hooks,
-    pidfd_socket, resctrl, seccomp_agent, until_executed, until_ready,
+    Child, Console, Cradle, Descriptors, Entrance, Given, Poststop, Undo, bear, pidfd_socket,
+    resctrl, seccomp_agent, until_executed, until_ready,
 };
 use crate::plan::step::Step;
 use crate::plan::{HookKind, Plan, render, runtime_hooks};
