@@ -63,6 +63,8 @@ pub(crate) fn bear(plan: &mut Plan, cradle: Cradle<'_>) -> Result<Child> {
     let (channel, child_end) = Channel::pair()?;
     let mut numbers = cradle.descriptors.numbers();
     let parent = nix::unistd::getpid().as_raw();
+    let entry = cradle.cgroup.entry()?;
+    // From here to the way back nothing may return early: the thread would stay there.
     let home = join_pid_namespace(plan, cradle.descriptors)?;
     let mut bear_into = |entry: &Entry| {
         let cgroup: Vec<_> = entry.writes.iter().map(AsRawFd::as_raw_fd).collect();
@@ -84,14 +86,16 @@ pub(crate) fn bear(plan: &mut Plan, cradle: Cradle<'_>) -> Result<Child> {
             })
         })
     };
-    let entry = cradle.cgroup.entry()?;
     let born = match bear_into(&entry) {
         // A kernel before 5.7, or a limit that counts the clone but not a later entry.
-        Err(_) if entry.into.is_some() => bear_into(&cradle.cgroup.entry_by_write()?),
-        born => born,
+        Err(_) if entry.into.is_some() => {
+            let by_write = cradle.cgroup.entry_by_write();
+            by_write.map(|entry| bear_into(&entry))
+        }
+        born => Ok(born),
     };
     leave_pid_namespace(home)?;
-    let born = born.map_err(|fault| Error::fault("the container's process", fault))?;
+    let born = born?.map_err(|fault| Error::fault("the container's process", fault))?;
     Ok(Child {
         pid: born.pid,
         pidfd: born.pidfd,
