@@ -26,12 +26,24 @@ mounts_cgroup_v2() {
     done
 }
 
+# `hierarchies` are those of the host, found before /sys is mounted anew.
+mounts_cgroup() {
+    local hierarchies=${1-$(mounts_hierarchies)}
+    if [[ -n $hierarchies ]]; then
+        mounts_cgroup_v1 /sys/fs/cgroup "$hierarchies"
+    else
+        mounts_cgroup_v2 /sys/fs/cgroup
+    fi
+}
+
+mounts_hierarchies() { findmnt --raw --noheadings --types cgroup --output TARGET,FS-OPTIONS || true; }
+
 mounts_make() {
-    local v1 dir upper=/run/upper
-    v1=$(findmnt --raw --noheadings --types cgroup --output TARGET,FS-OPTIONS) || true
+    local hierarchies dir upper=/run/upper
+    hierarchies=$(mounts_hierarchies)
     mount -t sysfs sysfs /sys
     mount -t securityfs securityfs /sys/kernel/security 2>/dev/null || true
-    if [[ -n $v1 ]]; then mounts_cgroup_v1 /sys/fs/cgroup "$v1"; else mounts_cgroup_v2 /sys/fs/cgroup; fi
+    mounts_cgroup "$hierarchies"
 
     mount -t tmpfs -o mode=755 tmpfs /run
     mkdir -p "$upper" /run/lock /run/home

@@ -19,6 +19,7 @@
 pub mod bundle;
 pub mod case;
 pub mod cgroup;
+pub mod conformance;
 pub mod container;
 pub mod differences;
 pub mod exec;
