@@ -1,5 +1,6 @@
 //! The cases by topic.
 
+mod announce;
 mod caps;
 mod check;
 mod devices;
@@ -47,6 +48,7 @@ pub const TOPICS: &[&[Case]] = &[
     seccomp::CASES,
     userns::CASES,
     exec::CASES,
+    announce::CASES,
     hooks::CASES,
     leftovers::CASES,
     terminal::CASES,

@@ -5,6 +5,7 @@ use crate::isolate::{REAPER, Setting};
 use crate::outcome::Outcome;
 use crate::{cgroup, exec, sys};
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -38,10 +39,11 @@ impl Round {
         let dir = std::env::temp_dir().join(&name);
         fs::create_dir(&dir)?;
         let dir = dir.canonicalize()?;
+        let runtime = reachable(runtime, &dir)?;
         Ok(Self {
             dir,
             cgroup: format!("/{name}"),
-            runtime: runtime.to_owned(),
+            runtime,
         })
     }
 
@@ -126,6 +128,19 @@ impl Round {
             Some(outcome) => outcome,
         }
     }
+}
+
+/// The program, or its copy where other users cannot come to it, as in a clone below `/root`:
+/// rootless cases run it as one of them.
+fn reachable(program: &Path, dir: &Path) -> std::io::Result<PathBuf> {
+    let closed =
+        |dir: &Path| fs::metadata(dir).is_ok_and(|dir| dir.permissions().mode() & 0o001 == 0);
+    if !sys::is_root() || !program.ancestors().skip(1).any(closed) {
+        return Ok(program.to_owned());
+    }
+    let copy = dir.join(program.file_name().unwrap_or_default());
+    fs::copy(program, &copy)?;
+    Ok(copy)
 }
 
 /// Starts the reaper and waits for it; false when the time limit was reached.

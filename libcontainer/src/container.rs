@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod announce;
 mod create;
 mod delete;
 mod exec;
@@ -10,6 +11,7 @@ mod hook_state;
 mod kill;
 mod list;
 mod make;
+mod options;
 mod outputs;
 mod parent;
 pub(crate) mod prepare;
@@ -18,6 +20,7 @@ mod resources;
 mod start;
 mod state;
 mod terminal;
+mod warnings;
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -25,10 +28,12 @@ use std::path::{Path, PathBuf};
 use cgroups::Cgroup;
 use nix::poll::PollTimeout;
 
-pub use create::{Create, ManagerKind, Terminal};
+pub use create::{Create, ManagerKind};
 pub use exec::{Exec, ExecChanges, ExecProcess};
+pub use options::{ProcessOptions, Terminal};
 pub use process::{Exit, Process};
 pub use state::{State, Status};
+pub(crate) use warnings::Warnings;
 
 use crate::error::Result;
 use crate::procfs::Proc;

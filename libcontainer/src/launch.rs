@@ -31,5 +31,5 @@ mod unix_socket;
 pub(crate) use birth::{Child, Cradle, Entrance, bear};
 pub(crate) use net_devices::Moved as MovedDevices;
 pub(crate) use open::{Console, Descriptors, Given};
-pub(crate) use serve::{Parent, until_executed, until_ready};
+pub(crate) use serve::{Parent, Told, until_executed, until_ready};
 pub(crate) use undo::{Poststop, Undo};

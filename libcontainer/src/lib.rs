@@ -27,7 +27,8 @@ mod validate;
 pub use cgroups::{MemoryEvent, OomEvents, stats::Stats};
 pub use container::ExecChanges;
 pub use container::{
-    Container, Create, Exec, ExecProcess, Exit, ManagerKind, Process, State, Status, Terminal,
+    Container, Create, Exec, ExecProcess, Exit, ManagerKind, Process, ProcessOptions, State,
+    Status, Terminal,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use plan::step::WindowSize;

@@ -22,10 +22,10 @@ mod update;
 
 use std::path::Path;
 
-use libcontainer::Container;
+use libcontainer::{Container, ProcessOptions, Terminal};
 use serde::de::DeserializeOwned;
 
-use crate::args::{Command, Matches, Verb};
+use crate::args::{Command, Matches, Verb, flags};
 use crate::failure::Failure;
 use crate::log::Log;
 use crate::output::Status;
@@ -47,11 +47,23 @@ impl Context<'_> {
         Ok(Container::load(&self.settings.root, &self.id())?)
     }
 
-    /// Logs what the making of a container left out.
-    fn warn(&self, container: &Container) {
-        for warning in container.warnings() {
-            self.log.warning(warning);
+    /// How a process is to be connected, as the options that `create`, `run` and `exec` share say.
+    /// Warnings go to the log as they come.
+    fn process_options(&self) -> Result<ProcessOptions, Failure> {
+        let log = self.log.clone();
+        let mut options = ProcessOptions::default()
+            .on_warning(move |warning| log.warning(warning))
+            .preserve_fds(self.matches.count(&flags::PRESERVE_FDS)?.unwrap_or(0));
+        if let Some(path) = self.matches.path(&flags::PID_FILE) {
+            options = options.pid_file(path);
         }
+        if let Some(path) = self.matches.path(&flags::PIDFD_SOCKET) {
+            options = options.pidfd_socket(path);
+        }
+        if let Some(path) = self.matches.path(&flags::CONSOLE_SOCKET) {
+            options = options.terminal(Terminal::Socket(path));
+        }
+        Ok(options)
     }
 
     /// The first operand.

@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde::Serialize;
@@ -14,9 +15,9 @@ use crate::failure::Failure;
 use crate::output;
 
 /// Where messages go. Each message is one `write(2)`: several programs may share the file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Log {
-    file: Option<File>,
+    file: Option<Arc<File>>,
     json: bool,
     debug: bool,
 }
@@ -46,7 +47,8 @@ impl Log {
             path.filter(|path| !path.as_os_str().is_empty() && path.as_os_str() != "/dev/stderr");
         let open = |path| {
             let file = OpenOptions::new().create(true).append(true).open(&path);
-            file.map_err(|source| Failure::File { path, source })
+            file.map(Arc::new)
+                .map_err(|source| Failure::File { path, source })
         };
         Ok(Self {
             file: path.map(open).transpose()?,
@@ -81,7 +83,7 @@ impl Log {
         let line = self.line(level, message, &now.to_string());
         match &self.file {
             // A log that cannot be written must not fail the command that is logged.
-            Some(file) => drop((&*file).write_all(format!("{line}\n").as_bytes())),
+            Some(file) => drop((&**file).write_all(format!("{line}\n").as_bytes())),
             None => output::error_line(&line),
         }
     }

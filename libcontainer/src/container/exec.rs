@@ -2,23 +2,26 @@
 
 #![forbid(unsafe_code)]
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 use oci_spec::runtime::{Process as ProcessSpec, Spec};
 
-use super::create::{Terminal, check_sealed};
+use super::announce::announce;
+use super::options::ProcessOptions;
 use super::prepare::cgroup_error;
-use super::{Container, Process, Status, outputs, terminal};
+use super::{Container, Process, Status, Warnings, terminal};
 use crate::error::{Error, ErrorKind, Result};
+use crate::launch::pidfd_socket::Origin;
 use crate::launch::{
-    Child, Console, Cradle, Descriptors, Entrance, Given, Parent, Undo, bear, limits, pidfd_socket,
-    probe, seccomp_agent, until_executed, until_ready,
+    Child, Cradle, Descriptors, Entrance, Given, Parent, Undo, bear, limits, probe, until_executed,
+    until_ready,
 };
-use crate::plan::step::{Request, WindowSize};
+use crate::plan::step::Request;
 use crate::plan::{self, Plan};
 use crate::procfs::Proc;
 use crate::spec;
+use crate::sync::Message;
 
 /// The process that [`Container::exec`] starts.
 #[derive(Debug)]
@@ -58,15 +61,9 @@ pub struct ExecChanges {
 #[derive(Debug)]
 pub struct Exec {
     process: ExecProcess,
-    terminal: Terminal,
-    window_size: Option<WindowSize>,
-    stdio: Option<[OwnedFd; 3]>,
-    pid_file: Option<PathBuf>,
-    pidfd_socket: Option<PathBuf>,
-    preserve_fds: u32,
+    options: ProcessOptions,
     cgroups: Vec<String>,
     ignore_paused: bool,
-    unsealed: bool,
 }
 
 impl Exec {
@@ -74,52 +71,15 @@ impl Exec {
     pub fn new(process: ExecProcess) -> Self {
         Self {
             process,
-            terminal: Terminal::default(),
-            window_size: None,
-            stdio: None,
-            pid_file: None,
-            pidfd_socket: None,
-            preserve_fds: 0,
+            options: ProcessOptions::default(),
             cgroups: Vec::new(),
             ignore_paused: false,
-            unsealed: false,
         }
     }
 
-    /// What happens to the terminal's master.
-    pub fn terminal(mut self, terminal: Terminal) -> Self {
-        self.terminal = terminal;
-        self
-    }
-
-    /// Size of the terminal, in place of the configuration's: the program finds it from its first
-    /// instruction on.
-    pub fn window_size(mut self, size: WindowSize) -> Self {
-        self.window_size = Some(size);
-        self
-    }
-
-    /// Standard input, output and error of the program; this program's own unless said.
-    pub fn stdio(mut self, stdio: [OwnedFd; 3]) -> Self {
-        self.stdio = Some(stdio);
-        self
-    }
-
-    /// Writes the number of the process to this file.
-    pub fn pid_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.pid_file = Some(path.into());
-        self
-    }
-
-    /// Sends a pidfd of the process to the socket at this path.
-    pub fn pidfd_socket(mut self, path: impl Into<PathBuf>) -> Self {
-        self.pidfd_socket = Some(path.into());
-        self
-    }
-
-    /// Passes this many descriptors, from 3 on, to the program.
-    pub fn preserve_fds(mut self, count: u32) -> Self {
-        self.preserve_fds = count;
+    /// How it is connected to the caller.
+    pub fn process(mut self, options: ProcessOptions) -> Self {
+        self.options = options;
         self
     }
 
@@ -134,12 +94,6 @@ impl Exec {
         self.ignore_paused = ignore;
         self
     }
-
-    /// Lets it run although this program's own file is not sealed; see [`crate::seal`].
-    pub fn unsealed(mut self) -> Self {
-        self.unsealed = true;
-        self
-    }
 }
 
 impl Container {
@@ -148,22 +102,50 @@ impl Container {
     /// # Errors
     /// [`ErrorKind::WrongState`] for a stopped or paused container; [`ErrorKind::Program`] where the
     /// program cannot be executed.
-    pub fn exec(&self, exec: Exec) -> Result<Process> {
-        check_sealed(exec.unsealed)?;
+    pub fn exec(&self, mut exec: Exec) -> Result<Process> {
+        exec.options.check_sealed()?;
         self.check_executable(exec.ignore_paused)?;
         let first = self.first_process()?.ok_or_else(stopped)?;
-        let (spec, mut warnings) = spec::load(&spec::read_at(self.directory.as_fd())?)?;
+        let mut warnings = exec.options.take_warnings();
+        let (spec, tolerated) = spec::load(&spec::read_at(self.directory.as_fd())?)?;
+        warnings.extend(tolerated);
         let mut plan = self.exec_plan(&spec, &exec)?;
-        if let Some(size) = exec.window_size {
-            plan.resize_terminal(size);
-        }
-        warnings.append(&mut plan.warnings);
-        let (console, receiver) = console(&exec, &plan)?;
-        let given = Given {
-            console_socket: console,
+        warnings.extend(std::mem::take(&mut plan.warnings));
+        let mut given = Given {
+            console_socket: None,
             container_process: Some(first),
         };
-        let descriptors = Descriptors::open(&plan, &self.proc, given)?;
+        let mut receiver = None;
+        if plan.wants_console() {
+            let (sender, stays) = terminal::destination(&mut exec.options.terminal)?;
+            (given.console_socket, receiver) = (Some(sender), stays);
+        }
+        let mut undo = Undo::default();
+        let child = undo.child.insert(self.bear(&mut plan, &mut exec, given)?);
+        let mut parent = ExecParent {
+            plan: &plan,
+            proc: &self.proc,
+            warnings: &mut warnings,
+        };
+        let told = until_ready(&plan, child, &mut parent)?;
+        let state = || self.hook_state(Status::Running);
+        announce(child, Origin::Exec, &exec.options, &spec, told, state)?;
+        let terminal = receiver
+            .map(|socket| terminal::receive(socket.as_fd()))
+            .transpose()?;
+        child.channel.say(Message::Go)?;
+        until_executed(&plan, child, || None)?;
+        let (_, child) = undo.keep()?;
+        Ok(Process {
+            pid: child.pid,
+            pidfd: child.pidfd,
+            terminal,
+            warnings: warnings.into_kept(),
+        })
+    }
+
+    fn bear(&self, plan: &mut Plan, exec: &mut Exec, given: Given) -> Result<Child> {
+        let descriptors = Descriptors::open(plan, &self.proc, given)?;
         let cgroup = self.cgroup();
         let cradle = Cradle {
             proc: &self.proc,
@@ -173,41 +155,9 @@ impl Container {
                 below: &exec.cgroups,
             },
             gate: None,
-            stdio: exec.stdio,
+            stdio: exec.options.stdio.take(),
         };
-        let mut undo = Undo::default();
-        undo.child = Some(bear(&mut plan, cradle)?);
-        let mut parent = ExecParent {
-            plan: &plan,
-            proc: &self.proc,
-        };
-        if let Some(child) = &mut undo.child {
-            let told = until_ready(&plan, child, &mut parent)?;
-            let profile = spec
-                .linux()
-                .as_ref()
-                .and_then(|linux| linux.seccomp().as_ref());
-            if let (Some(listener), Some(profile)) = (told.listener, profile) {
-                let state = self.hook_state(Status::Running)?;
-                seccomp_agent::send(listener, profile, child.pid, &state)?;
-            }
-            if let Some(path) = &exec.pidfd_socket {
-                pidfd_socket::send(path, pidfd_socket::Origin::Exec, child.pidfd.as_fd())?;
-            }
-            until_executed(&plan, child, || None)?;
-            if let Some(path) = &exec.pid_file {
-                outputs::write_pid_file(path, child.pid)?;
-            }
-        }
-        let terminal = receiver
-            .map(|socket| terminal::receive(socket.as_fd()))
-            .transpose()?;
-        let (_, child) = undo.keep()?;
-        Ok(Process {
-            pid: child.pid,
-            pidfd: child.pidfd,
-            terminal,
-        })
+        bear(plan, cradle)
     }
 
     /// The texts are runc's.
@@ -234,23 +184,13 @@ impl Container {
             rootfs: self.record.rootfs.clone(),
             terminal_socket: true,
             new_keyring: true,
-            preserve_fds: exec.preserve_fds,
+            preserve_fds: exec.options.preserve_fds,
         };
-        plan::exec(spec, &process, &facts, &options)
-    }
-}
-
-/// Where the child sends its terminal's master, and where that is received when it stays here.
-fn console(exec: &Exec, plan: &Plan) -> Result<(Option<Console>, Option<OwnedFd>)> {
-    if !plan.wants_console() {
-        return Ok((None, None));
-    }
-    match &exec.terminal {
-        Terminal::Socket(path) => Ok((Some(Console::Path(path.clone())), None)),
-        Terminal::Keep => {
-            let (receiver, sender) = terminal::pair()?;
-            Ok((Some(Console::Socket(sender)), Some(receiver)))
+        let mut plan = plan::exec(spec, &process, &facts, &options)?;
+        if let Some(size) = exec.options.window_size {
+            plan.resize_terminal(size);
         }
+        Ok(plan)
     }
 }
 
@@ -262,6 +202,7 @@ fn stopped() -> Error {
 struct ExecParent<'a> {
     plan: &'a Plan,
     proc: &'a Proc,
+    warnings: &'a mut Warnings,
 }
 
 impl Parent for ExecParent<'_> {
@@ -278,6 +219,10 @@ impl Parent for ExecParent<'_> {
 
     fn born(&mut self, _child: &Child) -> Result<()> {
         Ok(())
+    }
+
+    fn warn(&mut self, warning: String) {
+        self.warnings.add(warning);
     }
 
     fn hint_for_death(&self) -> Option<&'static str> {

@@ -6,15 +6,18 @@ use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::SystemTime;
 
-use super::create::{Create, Terminal};
+use super::announce::announce;
+use super::create::Create;
 use super::hook_state::recorded;
+use super::options::Terminal;
 use super::parent::{ContainerParent, hint_for_death};
 use super::prepare::{Prepared, cgroup_error};
-use super::{Container, Process, Status, outputs, terminal};
+use super::{Container, Process, Status, Warnings, terminal};
 use crate::error::{Error, ErrorKind, Result};
+use crate::launch::pidfd_socket::Origin;
 use crate::launch::{
-    Child, Console, Cradle, Descriptors, Entrance, Given, Poststop, Undo, bear, pidfd_socket,
-    resctrl, seccomp_agent, until_executed, until_ready,
+    Child, Cradle, Descriptors, Entrance, Given, Poststop, Undo, bear, resctrl, until_executed,
+    until_ready,
 };
 use crate::plan::step::Step;
 use crate::plan::{HookKind, Plan, render, runtime_hooks};
@@ -30,43 +33,29 @@ pub(super) struct Made {
 /// Makes a container whose program waits on the FIFO.
 pub(super) fn create(mut wanted: Create) -> Result<Made> {
     let mut prepared = Prepared::new(&wanted)?;
-    let console = match std::mem::take(&mut wanted.terminal) {
-        Terminal::Socket(path) => Some(Console::Path(path)),
-        Terminal::Keep if terminal::is_wanted(prepared.spec.process().as_ref()) => {
-            return Err(Error::new(
-                ErrorKind::InvalidConfig,
-                "process.terminal: a container that is only created needs a console socket",
-            ));
-        }
-        Terminal::Keep => None,
-    };
-    let mut making = Making::begin(&wanted, &prepared)?;
+    let terminal = &mut wanted.process.terminal;
+    if prepared.plan.wants_console() && matches!(terminal, Terminal::Keep) {
+        return Err(Error::new(
+            ErrorKind::InvalidConfig,
+            "process.terminal: a container that is only created needs a console socket",
+        ));
+    }
+    let mut making = Making::begin(&mut wanted, &mut prepared)?;
     let gate = StartFifo::open(making.directory()?)?;
-    making.bear(&mut wanted, &mut prepared, console, Some(gate))?;
+    making.bear(&mut wanted, &mut prepared, Some(gate))?;
     making.until_ready(&wanted, &prepared)?;
     StartFifo::created(making.directory()?)?;
-    making.finish(prepared, None)
+    making.finish(prepared)
 }
 
 /// Makes a container and starts its program.
 pub(super) fn run(mut wanted: Create) -> Result<Made> {
     let mut prepared = Prepared::new(&wanted)?;
-    let (console, master) = match std::mem::take(&mut wanted.terminal) {
-        Terminal::Socket(path) => (Some(Console::Path(path)), None),
-        Terminal::Keep if terminal::is_wanted(prepared.spec.process().as_ref()) => {
-            let (receiver, sender) = terminal::pair()?;
-            (Some(Console::Socket(sender)), Some(receiver))
-        }
-        Terminal::Keep => (None, None),
-    };
-    let mut making = Making::begin(&wanted, &prepared)?;
-    making.bear(&mut wanted, &mut prepared, console, None)?;
+    let mut making = Making::begin(&mut wanted, &mut prepared)?;
+    making.bear(&mut wanted, &mut prepared, None)?;
     making.until_ready(&wanted, &prepared)?;
-    let master = master
-        .map(|receiver| terminal::receive(receiver.as_fd()))
-        .transpose()?;
     making.go(&prepared)?;
-    let made = making.finish(prepared, master)?;
+    let made = making.finish(prepared)?;
     match made.container.run_poststart() {
         Ok(()) => Ok(made),
         Err(error) => {
@@ -82,13 +71,17 @@ pub(super) fn run(mut wanted: Create) -> Result<Made> {
 struct Making {
     undo: Undo,
     record: Record,
-    warnings: Vec<String>,
+    warnings: Warnings,
     descriptors: Option<Descriptors>,
+    /// Where the terminal's master comes when it stays here, then the master.
+    terminal: Option<OwnedFd>,
 }
 
 impl Making {
     /// What needs no process: the directory, the cgroup with its limits.
-    fn begin(wanted: &Create, prepared: &Prepared) -> Result<Self> {
+    fn begin(wanted: &mut Create, prepared: &mut Prepared) -> Result<Self> {
+        let mut warnings = wanted.process.take_warnings();
+        warnings.extend(std::mem::take(&mut prepared.plan.warnings));
         let mut undo = Undo::default();
         undo.directory = Some(Directory::create(&wanted.root, &wanted.id)?);
         StartFifo::create(held(&undo.directory)?)?;
@@ -108,8 +101,9 @@ impl Making {
         Ok(Self {
             undo,
             record,
-            warnings: Vec::new(),
+            warnings,
             descriptors: None,
+            terminal: None,
         })
     }
 
@@ -125,11 +119,15 @@ impl Making {
         &mut self,
         wanted: &mut Create,
         prepared: &mut Prepared,
-        console: Option<Console>,
         gate: Option<OwnedFd>,
     ) -> Result<()> {
+        let mut console_socket = None;
+        if prepared.plan.wants_console() {
+            let (sender, receiver) = terminal::destination(&mut wanted.process.terminal)?;
+            (console_socket, self.terminal) = (Some(sender), receiver);
+        }
         let given = Given {
-            console_socket: console,
+            console_socket,
             container_process: None,
         };
         let descriptors = Descriptors::open(&prepared.plan, &prepared.proc, given)?;
@@ -141,7 +139,7 @@ impl Making {
                 below: &[],
             },
             gate,
-            stdio: wanted.stdio.take(),
+            stdio: wanted.process.stdio.take(),
         };
         self.undo.child = Some(bear(&mut prepared.plan, cradle)?);
         self.undo.poststop = Some(Poststop {
@@ -163,23 +161,14 @@ impl Making {
             record: &mut self.record,
             descriptors: held(&self.descriptors)?,
             net_devices: &mut self.undo.net_devices,
+            warnings: &mut self.warnings,
         };
         let told = until_ready(&prepared.plan, child, &mut parent)?;
-        self.warnings = told.warnings;
-        let profile = prepared
-            .spec
-            .linux()
-            .as_ref()
-            .and_then(|linux| linux.seccomp().as_ref());
-        if let (Some(listener), Some(profile)) = (told.listener, profile) {
-            let state = parent.hook_state(child.pid)?;
-            seccomp_agent::send(listener, profile, child.pid, &state)?;
-        }
-        if let Some(path) = &wanted.pidfd_socket {
-            pidfd_socket::send(path, pidfd_socket::Origin::Container, child.pidfd.as_fd())?;
-        }
-        if let Some(path) = &wanted.pid_file {
-            outputs::write_pid_file(path, child.pid)?;
+        let state = || parent.hook_state(child.pid);
+        let (options, spec) = (&wanted.process, &prepared.spec);
+        announce(child, Origin::Container, options, spec, told, state)?;
+        if let Some(receiver) = self.terminal.take() {
+            self.terminal = Some(terminal::receive(receiver.as_fd())?);
         }
         Ok(())
     }
@@ -194,16 +183,16 @@ impl Making {
         })
     }
 
-    fn finish(self, prepared: Prepared, terminal: Option<OwnedFd>) -> Result<Made> {
+    fn finish(self, prepared: Prepared) -> Result<Made> {
         let (directory, child) = self.undo.keep()?;
         let directory = directory.ok_or_else(gone)?;
-        let mut warnings = prepared.plan.warnings;
-        warnings.extend(self.warnings);
-        let container = Container::new(directory, self.record, prepared.proc, warnings)?;
+        let warnings = self.warnings.into_kept();
+        let container = Container::new(directory, self.record, prepared.proc, warnings.clone())?;
         let process = Process {
             pid: child.pid,
             pidfd: child.pidfd,
-            terminal,
+            terminal: self.terminal,
+            warnings,
         };
         Ok(Made { container, process })
     }

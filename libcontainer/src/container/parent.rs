@@ -6,9 +6,9 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use cgroups::Cgroup;
 
-use super::Status;
 use super::hook_state::HookState;
 use super::prepare::{Prepared, cgroup_error};
+use super::{Status, Warnings};
 use crate::error::{Error, Result};
 use crate::launch::{
     Child, Descriptors, MovedDevices, Parent, hooks, id_maps, limits, net_devices, resctrl, trees,
@@ -24,6 +24,7 @@ pub(super) struct ContainerParent<'a> {
     pub(super) record: &'a mut Record,
     pub(super) descriptors: &'a Descriptors,
     pub(super) net_devices: &'a mut Option<MovedDevices>,
+    pub(super) warnings: &'a mut Warnings,
 }
 
 impl Parent for ContainerParent<'_> {
@@ -58,6 +59,10 @@ impl Parent for ContainerParent<'_> {
         }
         self.directory.write_config(&self.prepared.config)?;
         self.directory.write_record(self.record)
+    }
+
+    fn warn(&mut self, warning: String) {
+        self.warnings.add(warning);
     }
 
     fn hint_for_death(&self) -> Option<&'static str> {

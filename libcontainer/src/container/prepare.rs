@@ -37,7 +37,7 @@ impl Prepared {
         let proc = Proc::open()?;
         let host = cgroups::Host::probe().map_err(cgroup_error)?;
         let facts = probe::facts(&proc, host, &spec, spec.process().as_ref(), create.no_pivot)?;
-        check_preserved(create.preserve_fds, facts.listen_fds)?;
+        check_preserved(create.process.preserve_fds, facts.listen_fds)?;
         let rootless = create
             .rootless
             .unwrap_or(facts.euid != 0 || facts.in_user_namespace);
@@ -48,12 +48,12 @@ impl Prepared {
             bundle: bundle.clone(),
             no_pivot: create.no_pivot,
             new_keyring: !create.no_new_keyring,
-            preserve_fds: create.preserve_fds,
+            preserve_fds: create.process.preserve_fds,
             terminal_socket: is_wanted(spec.process().as_ref()),
             cgroup: &cgroup,
         };
         let mut plan = plan::create(&spec, &facts, &options)?;
-        if let Some(size) = create.window_size {
+        if let Some(size) = create.process.window_size {
             plan.resize_terminal(size);
         }
         plan.warnings.splice(0..0, warnings);

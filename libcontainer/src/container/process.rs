@@ -16,6 +16,7 @@ pub struct Process {
     pub(crate) pid: i32,
     pub(crate) pidfd: OwnedFd,
     pub(crate) terminal: Option<OwnedFd>,
+    pub(crate) warnings: Vec<String>,
 }
 
 /// How a process ended.
@@ -51,6 +52,11 @@ impl Process {
     /// The master of its terminal, once.
     pub fn take_terminal(&mut self) -> Option<OwnedFd> {
         self.terminal.take()
+    }
+
+    /// What its making left out or did with less effect than was asked for.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// Sends it a signal.

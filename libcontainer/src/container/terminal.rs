@@ -7,7 +7,9 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use oci_spec::runtime::Process as ProcessSpec;
 
+use super::options::Terminal;
 use crate::error::{Error, Result};
+use crate::launch::Console;
 use crate::sys;
 
 /// Whether a process wants a terminal.
@@ -15,8 +17,19 @@ pub(super) fn is_wanted(process: Option<&ProcessSpec>) -> bool {
     process.is_some_and(|process| process.terminal().unwrap_or(false))
 }
 
+/// Where the child sends its terminal's master, and where that is received when it stays here.
+pub(super) fn destination(terminal: &mut Terminal) -> Result<(Console, Option<OwnedFd>)> {
+    match std::mem::take(terminal) {
+        Terminal::Socket(path) => Ok((Console::Path(path), None)),
+        Terminal::Keep => {
+            let (receiver, sender) = pair()?;
+            Ok((Console::Socket(sender), Some(receiver)))
+        }
+    }
+}
+
 /// A socket pair in the place of a console socket: where to receive, and where the child sends.
-pub(super) fn pair() -> Result<(OwnedFd, OwnedFd)> {
+fn pair() -> Result<(OwnedFd, OwnedFd)> {
     socketpair(
         AddressFamily::Unix,
         SockType::Stream,

@@ -21,6 +21,9 @@ pub(crate) trait Parent {
     /// The process that will execute the program is known now.
     fn born(&mut self, child: &Child) -> Result<()>;
 
+    /// Takes a rendered warning.
+    fn warn(&mut self, warning: String);
+
     /// Why the process may have been killed, where the container's cgroup tells.
     fn hint_for_death(&self) -> Option<&'static str>;
 }
@@ -30,8 +33,6 @@ pub(crate) trait Parent {
 pub(crate) struct Told {
     /// The seccomp listener.
     pub(crate) listener: Option<OwnedFd>,
-    /// Rendered warnings.
-    pub(crate) warnings: Vec<String>,
 }
 
 /// Serves the child until it is ready.
@@ -58,7 +59,7 @@ pub(crate) fn until_ready(
             }
             Heard::Message(Message::Listener, descriptor) => told.listener = descriptor,
             Heard::Message(Message::Warning(failure), _) => {
-                told.warnings.push(render::warning(plan, &failure));
+                parent.warn(render::warning(plan, &failure));
             }
             Heard::Message(Message::Failed(failure), _) => {
                 return Err(render::failure(plan, &failure));

@@ -176,9 +176,7 @@ pub(crate) fn tail(
         .saturating_add(context.facts.listen_fds);
     b.step("process", Step::CloseFrom { first });
     b.step("process", Step::Ready);
-    if context.first {
-        b.step("process", Step::Gate);
-    }
+    b.step("process", Step::Gate);
     if !start_hooks.is_empty() {
         b.step("hooks.startContainer", Step::Hooks(start_hooks));
     }

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use libcontainer::{Create, Terminal, spec};
+use libcontainer::{Create, spec};
 use nix::errno::Errno;
 use oci_spec::runtime::Spec;
 
@@ -16,8 +16,8 @@ use crate::output::Status;
 
 pub(super) fn create(context: &Context<'_>) -> Result<Status, Failure> {
     let make = || -> Result<Status, Failure> {
-        let container = request(context, true)?.create()?;
-        context.warn(&container);
+        let options = context.process_options()?;
+        request(context, true)?.process(options).create()?;
         Ok(Status::Success)
     };
     make().map_err(|source| Failure::Make {
@@ -26,8 +26,8 @@ pub(super) fn create(context: &Context<'_>) -> Result<Status, Failure> {
     })
 }
 
-/// The container that the options of `create` and `run` describe. Its terminal must have somewhere
-/// to go.
+/// The container that the options of `create` and `run` describe; how its process is connected is
+/// for the caller to add. Its terminal must have somewhere to go.
 pub(super) fn request(context: &Context<'_>, detach: bool) -> Result<Create, Failure> {
     let (spec, bundle) = configuration(context)?;
     let process = spec.process().as_ref();
@@ -35,7 +35,7 @@ pub(super) fn request(context: &Context<'_>, detach: bool) -> Result<Create, Fai
     let socket = context.matches.path(&flags::CONSOLE_SOCKET);
     check_terminal(terminal, detach, socket.is_some())?;
     context.settings.make_private_root()?;
-    described(context, context.id(), spec, bundle)
+    Ok(described(context, context.id(), spec, bundle))
 }
 
 /// The same for `plan`, which makes nothing and so needs no name for it.
@@ -43,7 +43,8 @@ pub(super) fn planned(context: &Context<'_>) -> Result<Create, Failure> {
     let (spec, bundle) = configuration(context)?;
     let id = context.matches.operand(0);
     let id = id.as_deref().unwrap_or("container").to_owned();
-    described(context, id, spec, bundle)
+    let options = context.process_options()?;
+    Ok(described(context, id, spec, bundle).process(options))
 }
 
 /// The configuration and the bundle.
@@ -55,12 +56,7 @@ fn configuration(context: &Context<'_>) -> Result<(Spec, PathBuf), Failure> {
     Ok((load(&file, context.log)?, bundle))
 }
 
-fn described(
-    context: &Context<'_>,
-    id: String,
-    spec: Spec,
-    bundle: PathBuf,
-) -> Result<Create, Failure> {
+fn described(context: &Context<'_>, id: String, spec: Spec, bundle: PathBuf) -> Create {
     let Context {
         matches, settings, ..
     } = context;
@@ -68,21 +64,11 @@ fn described(
         .spec(spec)
         .cgroup_manager(settings.manager)
         .no_pivot(matches.is_set(&flags::NO_PIVOT))
-        .no_new_keyring(matches.is_set(&flags::NO_NEW_KEYRING))
-        .preserve_fds(matches.count(&flags::PRESERVE_FDS)?.unwrap_or(0));
+        .no_new_keyring(matches.is_set(&flags::NO_NEW_KEYRING));
     if let Some(rootless) = settings.rootless {
         request = request.rootless(rootless);
     }
-    if let Some(path) = matches.path(&flags::PID_FILE) {
-        request = request.pid_file(path);
-    }
-    if let Some(path) = matches.path(&flags::PIDFD_SOCKET) {
-        request = request.pidfd_socket(path);
-    }
-    if let Some(path) = matches.path(&flags::CONSOLE_SOCKET) {
-        request = request.terminal(Terminal::Socket(path));
-    }
-    Ok(request)
+    request
 }
 
 /// The configuration in a file; what it asks for and does not get goes to the log.

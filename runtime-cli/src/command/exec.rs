@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use libcontainer::container::ExecChanges;
-use libcontainer::{Exec, ExecProcess, Terminal, spec};
+use libcontainer::{Exec, ExecProcess, spec};
 
 use super::{Context, check_terminal};
 use crate::args::flags;
@@ -24,31 +24,22 @@ fn perform(context: &Context<'_>) -> Result<Status, Failure> {
         ExecProcess::Like(changes) => changes.terminal,
     };
     let detach = matches.is_set(&flags::DETACH);
-    let socket = matches.path(&flags::CONSOLE_SOCKET);
-    check_terminal(terminal, detach, socket.is_some())?;
+    let socket = matches.is_given(&flags::CONSOLE_SOCKET);
+    check_terminal(terminal, detach, socket)?;
 
-    let mut request = Exec::new(process)
-        .preserve_fds(matches.count(&flags::PRESERVE_FDS)?.unwrap_or(0))
+    let request = Exec::new(process)
         .cgroups(matches.texts(&flags::CGROUP))
         .ignore_paused(matches.is_set(&flags::IGNORE_PAUSED));
-    if let Some(path) = socket {
-        request = request.terminal(Terminal::Socket(path));
-    }
-    if let Some(path) = matches.path(&flags::PID_FILE) {
-        request = request.pid_file(path);
-    }
-    if let Some(path) = matches.path(&flags::PIDFD_SOCKET) {
-        request = request.pidfd_socket(path);
-    }
+    let mut options = context.process_options()?;
     if detach {
-        container.exec(request)?;
+        container.exec(request.process(options))?;
         return Ok(Status::Success);
     }
     if let Some(size) = foreground::caller_size() {
-        request = request.window_size(size);
+        options = options.window_size(size);
     }
     let foreground = Foreground::new(false)?;
-    let mut process = container.exec(request)?;
+    let mut process = container.exec(request.process(options))?;
     Ok(foreground.attend(&mut process)?.into())
 }
 

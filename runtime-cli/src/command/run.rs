@@ -19,18 +19,16 @@ fn perform(context: &Context<'_>) -> Result<Status, Failure> {
     let matches = context.matches;
     let detach = matches.is_set(&flags::DETACH);
     let request = create::request(context, detach)?;
+    let mut options = context.process_options()?;
     if detach {
-        let (container, _) = request.run()?;
-        context.warn(&container);
+        request.process(options).run()?;
         return Ok(Status::Success);
     }
     let foreground = Foreground::new(!matches.is_set(&flags::NO_SUBREAPER))?;
-    let request = match foreground::caller_size() {
-        Some(size) => request.window_size(size),
-        None => request,
-    };
-    let (container, mut process) = request.run()?;
-    context.warn(&container);
+    if let Some(size) = foreground::caller_size() {
+        options = options.window_size(size);
+    }
+    let (container, mut process) = request.process(options).run()?;
     let exit = foreground.attend(&mut process);
     if !matches.is_set(&flags::KEEP) {
         delete::remove(container, true, context.log)?;
