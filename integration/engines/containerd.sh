@@ -4,6 +4,7 @@
 image=docker.io/library/busybox:latest
 
 engine_start() {
+    # Version 2 of the file is what both containerd 1 and 2 read.
     cat >/etc/containerd/config.toml <<'END'
 version = 2
 root = "/var/lib/containerd"
@@ -12,16 +13,19 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
 [plugins."io.containerd.internal.v1.opt"]
   path = "/var/lib/containerd/opt"
 END
-    containerd --config /etc/containerd/config.toml >"$work/containerd.log" 2>&1 &
-    echo $! >"$scratch/daemon.pid"
-    disown
-    wait_for 20 ctr version
+    start_daemon
     ctr image import "$work/busybox.tar"
 }
 
+start_daemon() {
+    setsid containerd --config /etc/containerd/config.toml >>"$logs/containerd.log" 2>&1 </dev/null &
+    echo $! >"$scratch/daemon.pid"
+    disown
+    wait_for 20 ctr version || { tail -n 20 "$logs/containerd.log"; false; }
+}
+
 engine_stop() {
-    kill "$(<"$scratch/daemon.pid")"
-    wait_for 20 bash -c "! kill -0 $(<"$scratch/daemon.pid")"
+    end_process "$(<"$scratch/daemon.pid")" TERM
     # containerd keeps the empty parent of its namespace's containers.
     find /sys/fs/cgroup -depth -type d -name default -exec rmdir {} +
 }
@@ -216,24 +220,59 @@ case_pid_file() {
     expect_equal "$(ctr task list | awk '$1 == "box" { print $2 }')" "$(<"$scratch/pid")" 'pid'
 }
 
-case_daemon_killed() {
-    ctr_detached box sleep 1000
-    kill -KILL "$(<"$scratch/daemon.pid")"
-    setsid containerd --config /etc/containerd/config.toml >>"$work/containerd.log" 2>&1 </dev/null &
-    echo $! >"$scratch/daemon.pid"
-    wait_for 20 ctr version
-    expect_equal RUNNING "$(task_status box)" 'status after the daemon came back'
-    expect_equal alive "$(ctr task exec --exec-id again box echo alive)" 'exec'
+case_seccomp_profile() {
+    seccomp_profile >"$scratch/profile.json"
+    expect_match 'File exists' "$(expect_status 1 ctr_run --seccomp "--seccomp-profile=$scratch/profile.json" box mkdir /x)" 'errno of the profile'
+}
+
+case_recursive_read_only() {
+    mkdir -p "$scratch/rro"
+    mount -t tmpfs none "$scratch/rro"
+    mkdir "$scratch/rro/sub"
+    mount -t tmpfs none "$scratch/rro/sub"
+    local status=0
+    expect_match 'Read-only' "$(ctr_run "--mount=type=bind,src=$scratch/rro,dst=/v,options=rbind:rro" box touch /v/sub/no 2>&1 || true)" 'mount below' || status=1
+    umount "$scratch/rro/sub"
+    umount "$scratch/rro"
+    return "$status"
+}
+
+case_user_namespace() {
+    expect_match '^ +0 +200000 +65536' "$(ctr_run --remap-labels=false --uidmap=0:200000:65536 --gidmap=0:200000:65536 box cat /proc/self/uid_map)" map
+}
+
+load_start() {
+    ctr run --detach "${run_flags[@]}" "$image" "load$1" sleep 1000 </dev/null >"$scratch/load$1" 2>&1 || fail "load$1: $(<"$scratch/load$1")"
+}
+
+load_exec() {
+    # By status: ctr now and then loses the output of a short command.
+    expect_status 11 ctr task exec --exec-id e "load$1" sh -c 'exit 11'
+}
+
+load_remove() {
+    ctr task kill --signal KILL "load$1" || fail "kill of $1"
+    wait_for 10 task_is STOPPED "load$1"
+    ctr task delete "load$1" >/dev/null 2>&1 || true # its status is the container's
+    ctr container delete "load$1" || fail "removal of $1"
+}
+
+load_running() {
+    ctr task list | grep -c RUNNING
 }
 
 case_load() {
-    local i
-    for ((i = 0; i < 30; i++)); do
-        ctr run --detach "${run_flags[@]}" "$image" "load$i" sleep 1000 </dev/null >"$scratch/load$i" 2>&1 || fail "load$i: $(<"$scratch/load$i")"
-    done
-    expect_equal 30 "$(ctr task list | grep -c RUNNING)" running
-    for ((i = 0; i < 30; i++)); do
-        # By status: ctr now and then loses the output of a short command.
-        expect_status 11 ctr task exec --exec-id e "load$i" sh -c 'exit 11'
-    done
+    load_runs
+}
+
+case_daemon_killed() {
+    in_parallel 4 20 load_start
+    end_process "$(<"$scratch/daemon.pid")" KILL
+    start_daemon
+    expect_equal 20 "$(load_running)" 'running after the daemon came back'
+    in_parallel 4 20 load_exec
+    ctr task pause load3
+    ctr task resume load3
+    load_remove 4
+    expect_equal 19 "$(load_running)" 'running at the end'
 }

@@ -8,10 +8,17 @@ source "$here/mounts.sh"
 # shellcheck source=lib.sh
 source "$here/lib.sh"
 # shellcheck source=/dev/null
-source "$here/$engine.sh"
+source "$here/${engine%@*}.sh"
 
+# report LINE [TEXT]: the line, which counts, with a text below it; whole, though
+# other engines report at the same time.
 report() {
-    echo "$*" | tee -a "$work/results"
+    {
+        flock 9
+        echo "$1" >>"$work/results"
+        echo "$1"
+        [[ -z ${2:-} ]] || printf '    | %s\n' "${2//$'\n'/$'\n'    | }"
+    } 9>>"$work/results.lock"
 }
 
 keep_log() {
@@ -21,35 +28,29 @@ keep_log() {
 }
 
 run_case() {
-    local name=$1 log=$work/case.log status=0
-    timeout --kill-after=5 "${ENGINE_CASE_LIMIT:-90}" bash "$here/case.sh" "$name" </dev/null >"$log" 2>&1 || status=$?
+    local name=$1 log=$logs/case.log status=0 from=$EPOCHSECONDS
+    timeout --kill-after=5 "${ENGINE_CASE_LIMIT:-300}" bash "$here/case.sh" "$name" </dev/null >"$log" 2>&1 || status=$?
     case $status in
-    0) report "PASS $engine/$name" ;;
+    0) report "PASS $engine/$name ($((EPOCHSECONDS - from)) s)" "$(grep '^measured: ' "$log" || true)" ;;
     77) report "SKIP $engine/$name: $(tail -n1 "$log")" ;;
-    *)
-        report "FAIL $engine/$name (status $status)"
-        tail -n 25 "$log" | sed 's/^/    | /'
-        ;;
+    *) report "FAIL $engine/$name (status $status)" "$(tail -n 25 "$log")" ;;
     esac
     keep_log "$log" "$name"
-    timeout --kill-after=5 60 bash "$here/case.sh" --reset </dev/null >"$log" 2>&1 || {
-        report "FAIL $engine/$name: clean-up after it failed"
-        tail -n 10 "$log" | sed 's/^/    | /'
-    }
+    timeout --kill-after=5 60 bash "$here/case.sh" --reset </dev/null >"$log" 2>&1 ||
+        report "FAIL $engine/$name: clean-up after it failed" "$(tail -n 10 "$log")"
 }
 
 mounts_make
 mkdir -p "$scratch"
 cd "$scratch"
 before=$(leftovers_snapshot)
-if ! engine_start >"$work/start.log" 2>&1; then
-    report "FAIL $engine/start"
-    tail -n 40 "$work/start.log" | sed 's/^/    | /'
+if ! bash "$here/case.sh" --start >"$logs/start.log" 2>&1; then
+    report "FAIL $engine/start" "$(tail -n 40 "$logs/start.log")"
     exit 0
 fi
 while read -r name; do
     # shellcheck disable=SC2053 # a pattern on purpose
     [[ $name == $case_pattern ]] && run_case "$name"
-done < <(sed -n 's/^case_\([a-z0-9_]*\)() .*/\1/p' "$here/$engine.sh")
-engine_stop >"$work/stop.log" 2>&1 || report "FAIL $engine/stop: $(tail -n1 "$work/stop.log")"
+done < <(compgen -A function case_ | sed 's/^case_//')
+bash "$here/case.sh" --stop >"$logs/stop.log" 2>&1 || report "FAIL $engine/stop" "$(tail -n 5 "$logs/stop.log")"
 leftovers_check "$before"

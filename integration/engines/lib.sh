@@ -50,6 +50,16 @@ wait_text() {
     done
 }
 
+# end_process NUMBER SIGNAL: sends it and waits until the process is gone.
+end_process() {
+    kill -s "$2" "$1"
+    wait_for 20 process_gone "$1"
+}
+
+process_gone() {
+    ! kill -0 "$1" 2>/dev/null || [[ $(ps -o state= -p "$1") == Z ]]
+}
+
 # Docker asks for every capability that the kernel knows, whether the host has it or not.
 need_all_capabilities() {
     local last bounding
@@ -71,27 +81,96 @@ on_tty() {
     { sleep 0.5; printf '%b' "$input"; sleep 1; } | script --quiet --return --command "${*@Q}" /dev/null | tr -d '\r'
 }
 
+# A seccomp profile that refuses mkdir with EEXIST and has a filter flag.
+seccomp_profile() {
+    jq -n '{defaultAction: "SCMP_ACT_ALLOW", flags: ["SECCOMP_FILTER_FLAG_LOG"],
+        syscalls: [{names: ["mkdir", "mkdirat"], action: "SCMP_ACT_ERRNO", errnoRet: 17}]}'
+}
+
 # Everything of the sandbox that a container could leave behind: mounts, cgroups,
-# network namespaces and processes.
+# network namespaces, processes, and the runtimes' state.
 leftovers_snapshot() {
     findmnt --raw --noheadings --output TARGET | sed 's/^/mount /'
     find /sys/fs/cgroup -mindepth 2 -type d -not -path '/sys/fs/cgroup/engine' | sed 's/^/cgroup /'
     lsns --type net --noheadings --output NS | sed 's/^ */netns /'
     # A container or a daemon that outlives its parent is adopted by process 1.
     ps --ppid 1 -o args= | awk '!/inside.sh|^comm / { print "process", $0 }'
+    find /run -xdev -path "$scratch" -prune -o \( -name state.json -o -name exec.fifo -o -name status \) -print | sed 's/^/state /'
 }
 
-leftovers_check() {
-    local before=$1 left
+# What is there now and was not in the snapshot BEFORE, nor matches what the engine
+# keeps ($engine_keeps); what is on its way out gets six seconds.
+leftovers_since() {
+    local left
     for _ in {1..30}; do
-        left=$(comm -13 <(sort <<<"$before") <(leftovers_snapshot | sort))
+        left=$(comm -13 <(sort <<<"$1") <(leftovers_snapshot | grep -vE "${engine_keeps:-^$}" | sort))
         [[ -n $left ]] || break
         sleep 0.2
     done
+    printf '%s' "$left"
+}
+
+leftovers_check() {
+    local left
+    left=$(leftovers_since "$1")
     if [[ -z $left ]]; then
         report "PASS $engine/nothing-left"
     else
-        report "FAIL $engine/nothing-left"
-        head -n 20 <<<"$left" | sed 's/^/    | /'
+        report "FAIL $engine/nothing-left" "$(head -n 20 <<<"$left")"
     fi
+}
+
+# in_parallel WORKERS COUNT COMMAND…: runs "COMMAND… 0" to "COMMAND… COUNT-1".
+in_parallel() {
+    local workers=$1 count=$2 worker i pids=() failed=0
+    shift 2
+    for ((worker = 0; worker < workers; worker++)); do
+        (
+            for ((i = worker; i < count; i += workers)); do "$@" "$i"; done
+        ) &
+        pids+=($!)
+    done
+    for worker in "${pids[@]}"; do
+        wait "$worker" || failed=1
+    done
+    ((failed == 0)) || fail "one of $count: $*"
+}
+
+# timed COMMAND…: runs it and sets $took to the seconds, with a decimal.
+timed() {
+    local from=${EPOCHREALTIME/./}
+    "$@"
+    took=$(((${EPOCHREALTIME/./} - from) / 100000))
+    took=$((took / 10)).$((took % 10))
+}
+
+# Starts $ENGINE_LOAD containers as fast as the engine can, runs a command in each
+# and removes them, $ENGINE_LOAD_RUNS times; nothing may be left after each run. The
+# engine's file says how: load_start, load_exec and load_remove with a number, load_running.
+load_runs() {
+    local run count=${ENGINE_LOAD:-100} workers=8 before line
+    # What an engine keeps for all of its containers is not a leftover.
+    load_start first
+    load_remove first
+    before=$(leftovers_snapshot)
+    for ((run = 1; run <= ${ENGINE_LOAD_RUNS:-3}; run++)); do
+        timed in_parallel "$workers" "$count" load_start
+        line="$count started in $took s"
+        expect_equal "$count" "$(load_running)" 'containers running'
+        timed in_parallel "$workers" "$count" load_exec
+        line+=", exec in each $took s"
+        timed in_parallel "$workers" "$count" load_remove
+        echo "measured: $line, removed in $took s"
+        expect_equal '' "$(leftovers_since "$before")" "left after run $run"
+    done
+}
+
+# docs_block PAGE FILE: the fenced block that follows the words "In `FILE`" on
+# that page of docs/, with the runtime under test in the place of oxrun's path.
+# So the pages hold what was tested.
+docs_block() {
+    awk -v file="\`$2\`" 'index($0, file) && /^(In|As) / { found = 1 }
+        found && /^```/ { if (inside) exit; inside = 1; next }
+        inside { print }' "$here/../../docs/$1.md" | sed "s|/usr/local/sbin/oxrun|$runtime|" | grep . ||
+        fail "docs/$1.md has no block for $2"
 }

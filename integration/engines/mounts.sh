@@ -41,6 +41,8 @@ mounts_hierarchies() { findmnt --raw --noheadings --types cgroup --output TARGET
 mounts_make() {
     local hierarchies dir upper=/run/upper
     hierarchies=$(mounts_hierarchies)
+    # Podman unmounts, by its path, whatever its mount table shows there.
+    findmnt --raw --noheadings --output TARGET | { grep '^/sys/kernel/' || true; } | tac | xargs -r umount
     mount -t sysfs sysfs /sys
     mount -t securityfs securityfs /sys/kernel/security 2>/dev/null || true
     mounts_cgroup "$hierarchies"
