@@ -2,11 +2,11 @@
 # One engine runs inside namespaces and a cgroup of its own. The PID namespace
 # ends with its first process, so neither a daemon nor a container survives.
 
-# Prints the cgroup directories of an engine's sandbox, one a hierarchy. On v1 they are
+# Prints the cgroup directories of the sandbox named $sandbox_name, one a hierarchy. On v1 they are
 # below the caller's own cgroups; on v2 below the root, where controllers can be
 # handed down although processes live there.
 sandbox_cgroups() {
-    local id root mount type options own sandbox_name=oxrun-engines-$$-$1
+    local id root mount type options own
     while read -r mount type options; do
         if [[ $type == cgroup2 ]]; then
             [[ $mount == /sys/fs/cgroup ]] && printf '%s/%s\n' "$mount" "$sandbox_name"
@@ -28,12 +28,12 @@ sandbox_enter_cgroups() {
             [[ -e $dir/$file && -e $dir/tasks ]] && cat "$dir/../$file" >"$dir/$file"
         done
         echo "$BASHPID" >"$dir/cgroup.procs"
-    done < <(sandbox_cgroups "$1")
+    done < <(sandbox_cgroups)
 }
 
 sandbox_run() {
     (
-        sandbox_enter_cgroups "$1"
+        sandbox_enter_cgroups
         export engine=$1 suite='' suite_root logs=$work/$1
         suite_root=$(suite_root "$1")
         if [[ -n $suite_root ]]; then
@@ -52,7 +52,7 @@ sandbox_end() {
     local dir
     while read -r dir; do
         [[ ! -d $dir ]] || xargs -r kill -KILL <"$dir/cgroup.procs" 2>/dev/null || true
-    done < <(sandbox_cgroups "$1")
+    done < <(sandbox_cgroups)
 }
 
 # Removes the sandbox's cgroups; fails when a process is left in them, a mount of
@@ -70,7 +70,7 @@ sandbox_clean() {
                 "$(find "$dir" -name cgroup.procs -exec cat {} + | tr '\n' ' ')" >&2
             left=1
         fi
-    done < <(sandbox_cgroups "$1")
+    done < <(sandbox_cgroups)
     if findmnt --raw --noheadings --output TARGET | grep -F "$work"; then left=1; fi
     return "$left"
 }
