@@ -60,11 +60,11 @@ impl Syscall {
             return None;
         }
         let host = if code & IPC_MARK == 0 {
-            "socketcall"
+            table::SOCKETCALL
         } else {
-            "ipc"
+            table::IPC
         };
-        let number = Self::by_name(host)?.number(abi)?;
+        let number = Self(host).number(abi)?;
         Some(Entry {
             number,
             function: Some(u32::from(code & !IPC_MARK)),

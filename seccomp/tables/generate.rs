@@ -122,6 +122,11 @@ fn render(header: &[String], rows: &Rows) -> Result<String, Box<dyn Error>> {
         write!(out, "{}{},", separator(row), multiplexed(name)?)?;
     }
     writeln!(out, "\n];\n")?;
+    for host in ["socketcall", "ipc"] {
+        let index = rows.keys().position(|name| name == host).ok_or(host)?;
+        writeln!(out, "/// The index of `{host}` in [`NAMES`].")?;
+        writeln!(out, "pub(super) const {}: usize = {index};\n", host.to_uppercase())?;
+    }
     let public = |&number: &u32| number < PRIVATE_MARK;
     let newest = rows.values().flatten().flatten().copied().filter(public).max();
     writeln!(out, "/// One more than the highest number, ARM's private calls left out.")?;

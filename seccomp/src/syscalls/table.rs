@@ -549,6 +549,12 @@ pub(super) static MULTIPLEXED: [u8; 507] = [
         0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 ];
 
+/// The index of `socketcall` in [`NAMES`].
+pub(super) const SOCKETCALL: usize = 424;
+
+/// The index of `ipc` in [`NAMES`].
+pub(super) const IPC: usize = 178;
+
 /// One more than the highest number, ARM's private calls left out.
 pub(super) const LIMIT: u16 = 548;
 

@@ -60,7 +60,7 @@ impl Random {
 pub(crate) enum Conflicts {
     /// Any rules.
     Any,
-    /// All rules with conditions for one call have the same action. libseccomp refuses some
+    /// All rules for one call have the same action and errno. libseccomp refuses some
     /// conflicting rules and settles others by the order of its tree.
     None,
 }
@@ -91,11 +91,11 @@ pub(crate) fn profile(
     archs: &[&str],
     conflicts: Conflicts,
 ) -> Value {
-    let default = *random.pick(&ACTIONS);
+    let (default, errno) = action(random);
     // A few names make rules meet; many make large trees.
     let span = if random.chance(50) { 6 } else { names.len() };
     let first = random.below(names.len());
-    let of_call: Vec<&str> = names.iter().map(|_| *random.pick(&ACTIONS)).collect();
+    let of_call: Vec<_> = names.iter().map(|_| action(random)).collect();
     let count = if random.chance(80) {
         random.below(12)
     } else {
@@ -109,28 +109,37 @@ pub(crate) fn profile(
             _ => vec![index(random)],
         };
         let args = args(random);
-        let (chosen, action) = match conflicts {
-            Conflicts::Any => (chosen, *random.pick(&ACTIONS)),
-            Conflicts::None => (vec![chosen[0]], of_call[chosen[0]]),
+        let (action, errno) = match conflicts {
+            Conflicts::Any => action(random),
+            Conflicts::None => of_call[chosen[0]],
         };
-        let listed: Vec<&str> = chosen.into_iter().map(|index| names[index]).collect();
+        let same =
+            |index: &usize| conflicts == Conflicts::Any || of_call[*index] == (action, errno);
+        let listed: Vec<&str> = chosen
+            .into_iter()
+            .filter(same)
+            .map(|index| names[index])
+            .collect();
         let mut rule = json!({ "names": listed, "action": action, "args": args });
-        if let Some(errno) = errno(random, action, conflicts) {
+        if let Some(errno) = errno {
             rule["errnoRet"] = errno.into();
         }
         syscalls.push(rule);
     }
     let mut profile =
         json!({ "defaultAction": default, "architectures": archs, "syscalls": syscalls });
-    if let Some(errno) = errno(random, default, Conflicts::Any) {
+    if let Some(errno) = errno {
         profile["defaultErrnoRet"] = errno.into();
     }
     profile
 }
 
-fn errno(random: &mut Random, action: &str, conflicts: Conflicts) -> Option<u64> {
-    let some = matches!(action, "SCMP_ACT_ERRNO" | "SCMP_ACT_TRACE") && random.chance(50);
-    (some && conflicts == Conflicts::Any).then(|| random.next() % 4)
+/// An action, with an errno if it takes one and not the usual one.
+fn action(random: &mut Random) -> (&'static str, Option<u64>) {
+    let action = *random.pick(&ACTIONS);
+    let takes = matches!(action, "SCMP_ACT_ERRNO" | "SCMP_ACT_TRACE");
+    let errno = (takes && random.chance(50)).then(|| random.next() % 4);
+    (action, errno)
 }
 
 fn args(random: &mut Random) -> Vec<Value> {

@@ -5,23 +5,27 @@
  *   resolve ARCH NAME                      number
  *   filter REPEAT OPTIMIZE DEFAULT ARCH... begins a filter; ARCH are SCMP_ARCH_* values
  *   rule ACTION NAME COUNT [ARG OP A B]... adds a rule
- *   end                                    "ok LENGTH NANOSECONDS" and the program, or "error STEP CODE"
+ *   end                                    "ok LENGTH NANOSECONDS" and the program, "error STEP CODE",
+ *                                          or "endless" after SECONDS of processor time
  *
  * Numbers are decimal. REPEAT builds the filter that many times and tells the fastest.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
 #define MAX_RULES 65536
 #define MAX_ARCHS 32
+#define SECONDS 2
 
 struct rule {
 	uint32_t action;
@@ -75,12 +79,33 @@ static long long now(void)
 	return time.tv_sec * 1000000000LL + time.tv_nsec;
 }
 
+/* Answers and begins afresh, as the library is amid something. Every request has been read. */
+static void give_up(int signal)
+{
+	static const char answer[] = "endless\n";
+
+	(void)signal;
+	if (write(STDOUT_FILENO, answer, sizeof(answer) - 1) > 0)
+		execl("/proc/self/exe", "oracle", (char *)NULL);
+	_exit(3);
+}
+
+static void limit(int seconds)
+{
+	struct itimerval time = { .it_value = { .tv_sec = seconds } };
+	struct sigaction action = { .sa_handler = give_up, .sa_flags = SA_NODEFER };
+
+	sigaction(SIGVTALRM, &action, NULL);
+	setitimer(ITIMER_VIRTUAL, &time, NULL);
+}
+
 static void end(void)
 {
 	static struct { uint16_t code; uint8_t jt, jf; uint32_t k; } program[65536];
 	long long best = -1;
 	ssize_t length = 0;
 
+	limit(SECONDS);
 	for (unsigned int i = 0; i < repeat; i++) {
 		int rc, fd = memfd_create("filter", MFD_CLOEXEC);
 		long long start = now(), took;
@@ -98,11 +123,13 @@ static void end(void)
 			length = pread(fd, program, sizeof(program), 0);
 		close(fd);
 		if (rc != 0) {
+			limit(0);
 			printf("error %s %d\n", step, rc);
 			fflush(stdout);
 			return;
 		}
 	}
+	limit(0);
 	length /= (ssize_t)sizeof(program[0]);
 	printf("ok %zd %lld\n", length, best);
 	for (ssize_t i = 0; i < length; i++)

@@ -22,6 +22,8 @@ pub(crate) enum Answer {
     ),
     /// It takes no such rules: it calls some of them contradictory.
     Refused,
+    /// It does not come to an end.
+    Endless,
 }
 
 #[derive(Debug)]
@@ -100,6 +102,9 @@ impl Oracle {
         request += "end\n";
         self.input.write_all(request.as_bytes()).unwrap();
         let answer = self.line();
+        if answer == "endless" {
+            return Answer::Endless;
+        }
         let fields: Vec<&str> = answer.split(' ').collect();
         let ["ok", length, nanoseconds] = fields[..] else {
             return Answer::Refused;
