@@ -21,6 +21,7 @@ mod process;
 mod rootfs;
 mod rootless;
 mod seccomp;
+mod seccomp_calls;
 mod security;
 mod stdio;
 mod syscalls;
@@ -46,6 +47,7 @@ pub const TOPICS: &[&[Case]] = &[
     mounts::CASES,
     namespaces::CASES,
     seccomp::CASES,
+    seccomp_calls::CASES,
     userns::CASES,
     exec::CASES,
     announce::CASES,

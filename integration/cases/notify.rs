@@ -1,6 +1,8 @@
 //! seccomp notifications: the agent gets the listener with the state, and its
 //! answers decide.
 
+use super::check::refused;
+use super::seccomp_calls::guest;
 use crate::case::{Case, case};
 use crate::need::Need;
 use crate::sys;
@@ -19,6 +21,19 @@ pub(super) const CASES: &[Case] = &[
         answers,
     )
     .needs(NEEDS),
+    case(
+        "notify/values",
+        "SCMP_ACT_NOTIFY: what an agent can answer",
+        values,
+    )
+    .needs(GUEST_NEEDS),
+    case("notify/flags", "flags beside SCMP_ACT_NOTIFY", flags).needs(&[Need::Kernel(5, 19)]),
+    case(
+        "notify/refused",
+        "SCMP_ACT_NOTIFY for what hands the listener over",
+        deadlock,
+    )
+    .needs(NEEDS),
     case("notify/exec", "exec: SCMP_ACT_NOTIFY", exec).needs(NEEDS),
     case(
         "notify/no-agent",
@@ -35,6 +50,11 @@ pub(super) const CASES: &[Case] = &[
 ];
 
 const NEEDS: &[Need] = &[Need::Kernel(5, 9)];
+const GUEST_NEEDS: &[Need] = &[
+    Need::Kernel(5, 9),
+    Need::StaticGuest,
+    Need::Machine("x86_64"),
+];
 
 /// An agent that answers mkdir with success, mkdirat with an error, and passes on the rest.
 struct Agent {
@@ -71,17 +91,24 @@ impl Agent {
     /// Answers one call with an error number, 0 for success.
     #[track_caller]
     fn answer(&self, error: i32) -> libc::seccomp_notif {
+        self.answer_with(|answer| answer.error = -error)
+    }
+
+    /// Answers one call; `fill` starts from success with the value 0.
+    #[track_caller]
+    fn answer_with(&self, fill: impl FnOnce(&mut libc::seccomp_notif_resp)) -> libc::seccomp_notif {
         assert!(
             sys::readable(&self.listener, Duration::from_secs(10)),
             "no call arrives"
         );
         let request = sys::seccomp_receive(self.listener.as_fd()).unwrap();
-        let answer = libc::seccomp_notif_resp {
+        let mut answer = libc::seccomp_notif_resp {
             id: request.id,
             val: 0,
-            error: -error,
+            error: 0,
             flags: 0,
         };
+        fill(&mut answer);
         sys::seccomp_answer(self.listener.as_fd(), answer).unwrap();
         request
     }
@@ -119,12 +146,87 @@ fn answers(t: &Test) {
             assert_eq!(agent.state["state"]["id"], bundle.id.as_str());
             assert_eq!(agent.state["state"]["pid"], c.pid());
             assert_eq!(agent.state["state"]["bundle"], bundle.dir.to_str().unwrap());
+            assert_eq!(agent.state["state"]["status"], "creating");
+            assert_eq!(
+                agent.state["ociVersion"],
+                agent.state["state"]["ociVersion"]
+            );
             c.start();
             let request = agent.answer(error);
             assert!([libc::SYS_mkdir, libc::SYS_mkdirat].contains(&i64::from(request.data.nr)));
             c.wait_output(expected);
         });
     }
+}
+
+/// A value of the agent's own, an error, and the kernel's own answer.
+fn values(t: &Test) {
+    const GETPPID: &str = "110";
+    type Fill = fn(&mut libc::seccomp_notif_resp);
+    let rows: [(&str, Fill, &str); 3] = [
+        ("value", |answer| answer.val = 4711, "ok 4711"),
+        ("error", |answer| answer.error = -libc::EXDEV, "EXDEV"),
+        ("continue", |answer| answer.flags = CONTINUE, "ok 0"),
+    ];
+    for (row, fill, expected) in rows {
+        t.row(row, || {
+            drop(std::fs::remove_file(t.path("agent")));
+            let (socket, path) = agent(t);
+            let mut profile = profile(path.to_str().unwrap());
+            profile["syscalls"][0]["names"] = json!(["getppid"]);
+            let bundle = guest(t, &["call", GETPPID]).set("/linux/seccomp", profile);
+            let c = t.create(&bundle);
+            let agent = Agent::accept(&socket);
+            c.start();
+            let request = agent.answer_with(fill);
+            assert_eq!(i64::from(request.data.nr), libc::SYS_getppid);
+            c.wait_output(expected);
+        });
+    }
+}
+
+/// `SECCOMP_USER_NOTIF_FLAG_CONTINUE`.
+const CONTINUE: u32 = 1;
+
+/// Flags that change how the listener is made, or how it is waited for.
+fn flags(t: &Test) {
+    for flag in [
+        "SECCOMP_FILTER_FLAG_TSYNC",
+        "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV",
+    ] {
+        t.row(flag, || {
+            drop(std::fs::remove_file(t.path("agent")));
+            let (socket, path) = agent(t);
+            let bundle = t
+                .bundle()
+                .set("/linux/seccomp", profile(path.to_str().unwrap()))
+                .set("/linux/seccomp/flags", json!([flag]))
+                .sh(&format!("{SCRIPT}; exec sleep 1000"));
+            let c = t.create(&bundle);
+            let agent = Agent::accept(&socket);
+            c.start();
+            agent.answer(libc::EDOM);
+            c.wait_output("refused");
+        });
+    }
+}
+
+fn deadlock(t: &Test) {
+    let (_socket, path) = agent(t);
+    let path = path.to_str().unwrap();
+    for name in ["write", "sendmsg"] {
+        t.row(name, || {
+            let bundle = t.bundle().set("/linux/seccomp", profile(path));
+            let names = json!(["mkdir", name]);
+            let bundle = bundle.set("/linux/seccomp/syscalls/0/names", names);
+            refused(t, bundle, &[name]);
+        });
+    }
+    t.row("defaultAction", || {
+        let bundle = t.bundle().set("/linux/seccomp", profile(path));
+        let bundle = bundle.set("/linux/seccomp/defaultAction", "SCMP_ACT_NOTIFY");
+        refused(t, bundle, &["SCMP_ACT_NOTIFY"]);
+    });
 }
 
 fn exec(t: &Test) {
@@ -140,6 +242,7 @@ fn exec(t: &Test) {
     let agent = Agent::accept(&socket);
     assert_ne!(agent.state["pid"], first.state["pid"]);
     assert_eq!(agent.state["state"]["id"], first.state["state"]["id"]);
+    assert_eq!(agent.state["state"]["status"], "running");
     agent.answer(libc::EDOM);
     let (status, _) = running.wait(Duration::from_secs(10));
     assert!(status.expect("ends").success());

@@ -23,6 +23,7 @@ pub mod conformance;
 pub mod container;
 pub mod differences;
 pub mod exec;
+pub mod guest;
 pub mod isolate;
 pub mod mountinfo;
 pub mod need;

@@ -22,6 +22,8 @@ pub enum Need {
     Capability(&'static str, u32),
     /// A kernel at least this new.
     Kernel(u32, u32),
+    /// A machine of this architecture, as `uname -m` has it.
+    Machine(&'static str),
     /// The suite's program is static, so that it also runs inside containers.
     StaticGuest,
 }
@@ -50,6 +52,10 @@ impl Need {
             Self::Kernel(major, minor) => (
                 sys::kernel_version() >= (major, minor),
                 format!("needs Linux {major}.{minor} or newer"),
+            ),
+            Self::Machine(name) => (
+                std::env::consts::ARCH == name,
+                format!("needs a machine of {name}"),
             ),
             Self::StaticGuest => (
                 sys::is_static(),

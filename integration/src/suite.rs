@@ -7,7 +7,7 @@
 use crate::case::Case;
 use crate::outcome::Outcome;
 use crate::runner::{Done, Round};
-use crate::{cases, isolate};
+use crate::{cases, guest, isolate};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
@@ -63,7 +63,8 @@ impl Options {
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let Some(code) = isolate::enter(&arguments) {
+    let role = guest::enter(&arguments).or_else(|| isolate::enter(&arguments));
+    if let Some(code) = role {
         return code;
     }
     let options = Options::parse(&arguments);

@@ -1,11 +1,12 @@
 //! The few system calls that neither the standard library nor nix offers, and
-//! questions about the machine. All unsafe code of the harness is here.
+//! questions about the machine. All unsafe code of the harness is here and in `guest`.
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::ffi::CString;
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -275,12 +276,25 @@ pub fn personality() -> i32 {
     unsafe { libc::personality(0xffff_ffff) }
 }
 
-/// Calls a system call by number with no arguments; the error number or 0.
-#[must_use]
-pub fn bare_syscall(number: i64) -> i32 {
-    // SAFETY: callers pass calls that take no pointers, or want EFAULT.
-    let rc = unsafe { libc::syscall(number, 0, 0, 0, 0, 0, 0) };
-    if rc < 0 { Errno::last_raw() } else { 0 }
+/// The records of the kernel's log that are there now.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn kernel_log() -> io::Result<String> {
+    let mut options = std::fs::OpenOptions::new();
+    let mut log = options
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open("/dev/kmsg")?;
+    let (mut text, mut record) = (String::new(), [0; 8192]);
+    loop {
+        match log.read(&mut record) {
+            Ok(length) => text += &String::from_utf8_lossy(&record[..length]),
+            // A record that was overwritten before it was read.
+            Err(err) if err.kind() == io::ErrorKind::BrokenPipe => {}
+            Err(_) => return Ok(text),
+        }
+    }
 }
 
 /// Joins a session keyring's id query: the serial of the session keyring.
