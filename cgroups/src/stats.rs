@@ -7,9 +7,9 @@ mod v1;
 mod v2;
 
 pub use model::{
-    BlkioEntry, BlkioStats, CpuStats, CpuUsage, CpusetStats, HugetlbStats, IntelRdtStats,
-    L3CacheInfo, MemBwInfo, MemoryEntry, MemoryStats, NetworkInterface, PidsStats, Psi, PsiLine,
-    Stats, Throttling,
+    BandwidthCounters, BlkioEntry, BlkioStats, CpuStats, CpuUsage, CpusetStats, HugetlbStats,
+    IntelRdtStats, L3CacheInfo, MemBwInfo, MemoryEntry, MemoryStats, NetworkInterface,
+    OccupancyCounters, PidsStats, Psi, PsiLine, Stats, Throttling,
 };
 pub use parse::{blkio, cpu_list, io_stat, key_values, psi, psi_line};
 

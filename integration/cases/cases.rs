@@ -4,6 +4,7 @@ mod announce;
 mod caps;
 mod check;
 mod devices;
+mod embed;
 mod exec;
 mod foreground;
 mod harness;
@@ -18,8 +19,10 @@ mod namespaces;
 mod netdevices;
 mod notify;
 mod process;
+mod resctrl;
 mod rootfs;
 mod rootless;
+mod sdnotify;
 mod seccomp;
 mod seccomp_calls;
 mod security;
@@ -51,6 +54,9 @@ pub const TOPICS: &[&[Case]] = &[
     userns::CASES,
     exec::CASES,
     announce::CASES,
+    sdnotify::CASES,
+    resctrl::CASES,
+    embed::CASES,
     hooks::CASES,
     leftovers::CASES,
     terminal::CASES,

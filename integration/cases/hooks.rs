@@ -260,6 +260,20 @@ fn timeout(t: &Test) {
             assert_no_trace(t, &bundle, &before);
         });
     }
+    for kind in ["createRuntime", "createContainer"] {
+        t.row(&format!("{kind}: what it has started"), || {
+            if t.runtime.kind != crate::runtime::Kind::Oxrun {
+                return;
+            }
+            let script = "sleep 1000 & sleep 1000";
+            let hook = json!({"path": "/bin/sh", "args": ["sh", "-c", script], "timeout": 1});
+            let bundle = t.bundle().hook(kind, hook).args(["true"]);
+            let before = traces(t, &bundle);
+            let out = t.run_call(&bundle, &[]).limit(15).run().failure(&[]);
+            assert!(out.elapsed.as_secs() < 10, "{:?}", out.elapsed);
+            assert_no_trace(t, &bundle, &before);
+        });
+    }
     t.row("in time", || {
         let hook = json!({"path": "/bin/sh", "args": ["sh", "-c", "sleep 0.1"], "timeout": 10});
         t.run(&t.bundle().hook("createRuntime", hook).args(["true"]))

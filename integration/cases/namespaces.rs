@@ -132,7 +132,8 @@ fn bad(t: &Test) {
             refused(
                 t,
                 t.bundle().push("/linux/namespaces", entry),
-                &["namespace"],
+                // runc's words are "duplicated ns".
+                &["namespace", "duplicated ns"],
             );
         });
     }

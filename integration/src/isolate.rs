@@ -15,6 +15,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use std::fs;
+use std::os::unix::net::UnixDatagram;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -67,14 +68,35 @@ impl Setting {
     }
 }
 
-/// Acts as reaper or case when the arguments say so.
+/// First argument of this program in a container: sends the other ones, each as a message, to
+/// `NOTIFY_SOCKET`.
+pub const GUEST_NOTIFY: &str = "--guest-notify";
+
+/// Acts as reaper, case or program in a container when the arguments say so.
 #[must_use]
 pub fn enter(arguments: &[String]) -> Option<ExitCode> {
     let (role, name) = (arguments.first()?, arguments.get(1)?);
     match role.as_str() {
+        GUEST_NOTIFY => Some(notify(&arguments[1..])),
         REAPER => Some(reaper(name, &Setting::import()?)),
         CASE => Some(run_case(name, &Setting::import()?)),
         _ => None,
+    }
+}
+
+fn notify(messages: &[String]) -> ExitCode {
+    let path = std::env::var_os("NOTIFY_SOCKET").unwrap_or_default();
+    let socket = UnixDatagram::unbound().expect("a socket");
+    let sent = socket.connect(path).and_then(|()| {
+        let send = |message: &String| socket.send(message.as_bytes()).map(drop);
+        messages.iter().try_for_each(send)
+    });
+    match sent {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("NOTIFY_SOCKET: {error}");
+            ExitCode::FAILURE
+        }
     }
 }
 

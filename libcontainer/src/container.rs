@@ -14,8 +14,8 @@ mod make;
 mod options;
 mod outputs;
 mod parent;
-pub(crate) mod prepare;
-pub(crate) mod process;
+mod prepare;
+mod process;
 mod resources;
 mod start;
 mod state;
@@ -24,18 +24,23 @@ mod warnings;
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use cgroups::Cgroup;
 use nix::poll::PollTimeout;
 
+pub use crate::plan::ExecChanges;
 pub use create::{Create, ManagerKind};
-pub use exec::{Exec, ExecChanges, ExecProcess};
+pub use exec::{Exec, ExecProcess};
 pub use options::{ProcessOptions, Terminal};
-pub use process::{Exit, Process};
+pub use process::Process;
 pub use state::{State, Status};
 pub(crate) use warnings::Warnings;
 
-use crate::error::Result;
+pub use crate::launch::wait::Exit;
+
+use crate::error::{Result, cgroup_error};
+use crate::launch::wait;
 use crate::procfs::Proc;
 use crate::store::{self, Directory, Record};
 
@@ -49,6 +54,8 @@ pub struct Container {
     record: Record,
     proc: Proc,
     warnings: Vec<String>,
+    /// The first process, where this program has made it: it stays reachable after its end.
+    child: Option<Arc<OwnedFd>>,
 }
 
 impl Container {
@@ -65,6 +72,7 @@ impl Container {
             record,
             proc,
             warnings: Vec::new(),
+            child: None,
         })
     }
 
@@ -73,6 +81,7 @@ impl Container {
         record: Record,
         proc: Proc,
         warnings: Vec<String>,
+        child: Arc<OwnedFd>,
     ) -> Result<Self> {
         let path = directory.path().to_owned();
         Ok(Self {
@@ -81,6 +90,7 @@ impl Container {
             record,
             proc,
             warnings,
+            child: Some(child),
         })
     }
 
@@ -95,13 +105,17 @@ impl Container {
     }
 
     /// Waits for the end of its first process. The status is there only where that is this
-    /// program's child.
+    /// program's child, and once.
     pub fn wait(&self) -> Result<Option<Exit>> {
-        let Some(first) = self.first_process()? else {
-            return Ok(None);
+        let first = match &self.child {
+            Some(child) => Arc::clone(child),
+            None => match self.first_process()? {
+                Some(first) => Arc::new(first),
+                None => return Ok(None),
+            },
         };
-        process::wait_for_end(first.as_fd(), PollTimeout::NONE)?;
-        Ok(process::wait(first.as_fd()).ok())
+        wait::wait_for_end(first.as_fd(), PollTimeout::NONE)?;
+        Ok(wait::wait(first.as_fd()).ok())
     }
 
     /// Its cgroup.
@@ -110,7 +124,7 @@ impl Container {
     }
 
     fn cgroup_error(&self, error: cgroups::Error) -> crate::Error {
-        prepare::cgroup_error(error).within(format_args!("container {}", self.record.id))
+        cgroup_error(error).within(format_args!("container {}", self.record.id))
     }
 
     /// Keeps other operations away until the result is dropped.

@@ -102,3 +102,8 @@ impl std::error::Error for Error {}
 
 /// The result of the public API.
 pub type Result<T> = std::result::Result<T, Error>;
+
+/// An error of the cgroups crate.
+pub(crate) fn cgroup_error(error: cgroups::Error) -> Error {
+    Error::new(ErrorKind::System, format!("cgroup: {error}"))
+}

@@ -11,15 +11,10 @@ pub(crate) mod id_maps;
 pub(crate) mod limits;
 pub(crate) mod net_devices;
 mod netlink;
-#[expect(
-    dead_code,
-    reason = "create, start and run do not pass NOTIFY_SOCKET on yet"
-)]
-mod notify_socket;
+pub(crate) mod notify_socket;
 mod open;
 pub(crate) mod pidfd_socket;
 pub(crate) mod probe;
-#[allow(dead_code)] // update and events do not reach resctrl groups yet
 pub(crate) mod resctrl;
 pub(crate) mod seccomp_agent;
 mod serve;
@@ -27,6 +22,7 @@ mod subprocess;
 pub(crate) mod trees;
 mod undo;
 mod unix_socket;
+pub(crate) mod wait;
 
 pub(crate) use birth::{Child, Cradle, Entrance, bear};
 pub(crate) use net_devices::Moved as MovedDevices;

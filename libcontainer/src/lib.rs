@@ -25,11 +25,11 @@ pub(crate) mod sys;
 mod validate;
 
 pub use cgroups::{MemoryEvent, OomEvents, stats::Stats};
-pub use container::ExecChanges;
 pub use container::{
-    Container, Create, Exec, ExecProcess, Exit, ManagerKind, Process, ProcessOptions, State,
-    Status, Terminal,
+    Container, Create, Exec, ExecChanges, ExecProcess, Exit, ManagerKind, Process, ProcessOptions,
+    State, Status, Terminal,
 };
 pub use error::{Error, ErrorKind, Result};
+pub use launch::notify_socket::NotifySocket;
 pub use plan::step::WindowSize;
 pub use seal::seal;

@@ -34,7 +34,7 @@ use step::{CStringArray, Entry, NamespaceKind, Slot};
 pub(crate) use builder::{at_most, quoted};
 pub(crate) use capabilities::known as known_capabilities;
 pub use create::create;
-pub use exec::{changed_process, exec};
+pub use exec::{ExecChanges, changed_process, exec};
 pub use hooks::HookKind;
 pub(crate) use hooks::runtime_hooks;
 pub(crate) use limits::{MODE_FLAGS, MODES};

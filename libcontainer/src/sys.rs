@@ -13,6 +13,8 @@
 mod call;
 pub(crate) mod descriptor;
 pub(crate) mod file;
+#[cfg(any(test, feature = "abort-on-child-allocation"))]
+pub(crate) mod heap;
 pub(crate) mod identity;
 pub(crate) mod mount;
 pub(crate) mod process;

@@ -20,7 +20,7 @@ mod start;
 mod state;
 mod update;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use libcontainer::{Container, ProcessOptions, Terminal};
 use serde::de::DeserializeOwned;
@@ -121,6 +121,13 @@ fn check_terminal(terminal: bool, detach: bool, socket: bool) -> Result<(), Fail
         ));
     }
     Ok(())
+}
+
+/// The socket that the caller wants to be told of the container's readiness at.
+fn notify_socket() -> Option<PathBuf> {
+    std::env::var_os("NOTIFY_SOCKET")
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)
 }
 
 /// Reads a JSON file, or standard input if the path is `-`.

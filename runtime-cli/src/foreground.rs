@@ -11,7 +11,7 @@ mod terminal;
 
 use std::os::fd::AsFd;
 
-use libcontainer::{Exit, Process, WindowSize};
+use libcontainer::{Exit, NotifySocket, Process, WindowSize};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
@@ -75,7 +75,8 @@ impl Foreground {
     /// Waits for the end of the process. The caller's terminal is as it was when this returns.
     pub(crate) fn attend(&self, process: &mut Process) -> Result<Exit, Failure> {
         let mut proxy = process.take_terminal().map(Proxy::new).transpose()?;
-        while !self.step(process, proxy.as_mut())? {}
+        let notify = process.take_notify_socket();
+        while !self.step(process, proxy.as_mut(), notify.as_ref())? {}
         let exit = process.wait()?;
         if let Some(mut proxy) = proxy {
             self.drain(&mut proxy)?;
@@ -84,11 +85,20 @@ impl Foreground {
     }
 
     /// Waits for something to do and does it. Tells whether the process has ended.
-    fn step(&self, process: &Process, mut proxy: Option<&mut Proxy>) -> Result<bool, Failure> {
+    fn step(
+        &self,
+        process: &Process,
+        mut proxy: Option<&mut Proxy>,
+        notify: Option<&NotifySocket>,
+    ) -> Result<bool, Failure> {
         let mut waits = vec![
             PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
             PollFd::new(process.pidfd(), PollFlags::POLLIN),
         ];
+        let notified = notify.map(|notify| {
+            waits.push(PollFd::new(notify.as_fd(), PollFlags::POLLIN));
+            waits.len() - 1
+        });
         if let Some(proxy) = &proxy {
             waits.extend(proxy.waits().map(|(fd, flags)| PollFd::new(fd, flags)));
         }
@@ -99,7 +109,12 @@ impl Foreground {
                 .is_some_and(|wait| wait.any() == Some(true))
         };
         let (signalled, ended) = (ready(0), ready(1));
+        let notified = notified.is_some_and(ready);
         drop(waits);
+        if let Some(notify) = notify.filter(|_| notified) {
+            // systemd watches this process, which ends with the container's and has its status.
+            notify.forward(nix::unistd::getpid().as_raw())?;
+        }
         if signalled {
             while let Some(signal) = self.next_signal()? {
                 handle(signal, process, proxy.as_deref());

@@ -259,12 +259,30 @@ pub struct IntelRdtStats {
     pub mem_bw_schema_root: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub mem_bw_schema: String,
-    /// Memory bandwidth by NUMA node.
+    /// Memory traffic, cache by cache.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub mbm_stats: Option<serde_json::Value>,
-    /// Cache occupancy by NUMA node.
+    pub mbm_stats: Option<Vec<BandwidthCounters>>,
+    /// Occupied cache, cache by cache.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub cmt_stats: Option<serde_json::Value>,
+    pub cmt_stats: Option<Vec<OccupancyCounters>>,
+}
+
+/// Bytes since the group was made, for one cache.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BandwidthCounters {
+    /// From all memory.
+    pub mbm_total_bytes: u64,
+    /// From memory of the same node.
+    pub mbm_local_bytes: u64,
+}
+
+/// Bytes of one cache that the group occupies now.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)]
+pub struct OccupancyCounters {
+    pub llc_occupancy: u64,
 }
 
 /// `info/L3` of the resctrl file system.

@@ -40,6 +40,8 @@ pub struct Create {
     pub(super) process: ProcessOptions,
     pub(super) no_pivot: bool,
     pub(super) no_new_keyring: bool,
+    pub(super) notify_socket: Option<PathBuf>,
+    pub(super) resctrl: Option<PathBuf>,
 }
 
 impl Create {
@@ -59,6 +61,8 @@ impl Create {
             process: ProcessOptions::default(),
             no_pivot: false,
             no_new_keyring: false,
+            notify_socket: None,
+            resctrl: None,
         }
     }
 
@@ -97,6 +101,25 @@ impl Create {
     pub fn no_new_keyring(mut self, no_new_keyring: bool) -> Self {
         self.no_new_keyring = no_new_keyring;
         self
+    }
+
+    /// Gives the container a socket for sd_notify(3), whose readiness is passed on to the one at this
+    /// path or, after `@`, abstract name: by [`Process::take_notify_socket`] after [`Create::run`],
+    /// by [`Container::start_notifying`] after [`Create::create`].
+    pub fn notify_socket(mut self, host: impl Into<PathBuf>) -> Self {
+        self.notify_socket = Some(host.into());
+        self
+    }
+
+    /// Where the `resctrl` file system for `linux.intelRdt` is, unless it is to be found.
+    pub fn resctrl(mut self, root: impl Into<PathBuf>) -> Self {
+        self.resctrl = Some(root.into());
+        self
+    }
+
+    /// The container's state directory.
+    pub(super) fn state_directory(&self) -> PathBuf {
+        self.root.join(&self.id)
     }
 
     /// What would be done, without doing any of it. Reads the bundle and the host's facts.

@@ -7,9 +7,9 @@ use std::path::Path;
 
 use nix::poll::PollTimeout;
 
-use super::process::{send_signal, wait_for_end};
 use super::{Container, Status};
 use crate::error::{Error, ErrorKind, Result};
+use crate::launch::wait::{send_signal, wait_for_end};
 use crate::launch::{hooks, resctrl};
 use crate::store::Directory;
 

@@ -3,22 +3,21 @@
 #![forbid(unsafe_code)]
 
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::sync::Arc;
 
 use oci_spec::runtime::{Process as ProcessSpec, Spec};
 
 use super::announce::announce;
 use super::options::ProcessOptions;
-use super::prepare::cgroup_error;
 use super::{Container, Process, Status, Warnings, terminal};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, cgroup_error};
 use crate::launch::pidfd_socket::Origin;
 use crate::launch::{
-    Child, Cradle, Descriptors, Entrance, Given, Parent, Undo, bear, limits, probe, until_executed,
-    until_ready,
+    Child, Cradle, Descriptors, Entrance, Given, Parent, Undo, bear, limits, probe, resctrl,
+    until_executed, until_ready,
 };
 use crate::plan::step::Request;
-use crate::plan::{self, Plan};
+use crate::plan::{self, ExecChanges, Plan};
 use crate::procfs::Proc;
 use crate::spec;
 use crate::sync::Message;
@@ -30,31 +29,6 @@ pub enum ExecProcess {
     Spec(Box<ProcessSpec>),
     /// The container's own process with these changes (`exec` with flags).
     Like(Box<ExecChanges>),
-}
-
-/// Changes to the container's own process for `exec`. What is `None` or empty stays.
-#[derive(Clone, Debug, Default)]
-pub struct ExecChanges {
-    /// Program and arguments.
-    pub args: Vec<String>,
-    /// Working directory.
-    pub cwd: Option<PathBuf>,
-    /// `NAME=VALUE`, added to the environment.
-    pub env: Vec<String>,
-    /// Whether it has a terminal.
-    pub terminal: bool,
-    /// User and, where given, group.
-    pub user: Option<(u32, Option<u32>)>,
-    /// Additional groups.
-    pub additional_gids: Vec<u32>,
-    /// Capabilities added to the bounding, effective and permitted sets.
-    pub capabilities: Vec<String>,
-    /// Sets no_new_privs.
-    pub no_new_privileges: bool,
-    /// AppArmor profile.
-    pub apparmor: Option<String>,
-    /// SELinux label.
-    pub process_label: Option<String>,
 }
 
 /// A further process that is wanted in a container.
@@ -125,6 +99,7 @@ impl Container {
         let mut parent = ExecParent {
             plan: &plan,
             proc: &self.proc,
+            resctrl: self.record.intel_rdt.as_ref(),
             warnings: &mut warnings,
         };
         let told = until_ready(&plan, child, &mut parent)?;
@@ -138,8 +113,9 @@ impl Container {
         let (_, child) = undo.keep()?;
         Ok(Process {
             pid: child.pid,
-            pidfd: child.pidfd,
+            pidfd: Arc::new(child.pidfd),
             terminal,
+            notify_socket: None,
             warnings: warnings.into_kept(),
         })
     }
@@ -202,6 +178,7 @@ fn stopped() -> Error {
 struct ExecParent<'a> {
     plan: &'a Plan,
     proc: &'a Proc,
+    resctrl: Option<&'a resctrl::Record>,
     warnings: &'a mut Warnings,
 }
 
@@ -217,8 +194,11 @@ impl Parent for ExecParent<'_> {
         }
     }
 
-    fn born(&mut self, _child: &Child) -> Result<()> {
-        Ok(())
+    fn born(&mut self, child: &Child) -> Result<()> {
+        match self.resctrl {
+            Some(group) => resctrl::add_process(group, child.pid),
+            None => Ok(()),
+        }
     }
 
     fn warn(&mut self, warning: String) {

@@ -4,8 +4,8 @@
 
 use std::os::fd::AsFd;
 
-use super::process::send_signal;
 use super::{Container, Status};
+use crate::launch::wait::send_signal;
 use cgroups::FreezerState;
 
 use crate::error::{Error, ErrorKind, Result};

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::announce::announce;
@@ -11,13 +12,14 @@ use super::create::Create;
 use super::hook_state::recorded;
 use super::options::Terminal;
 use super::parent::{ContainerParent, hint_for_death};
-use super::prepare::{Prepared, cgroup_error};
+use super::prepare::Prepared;
 use super::{Container, Process, Status, Warnings, terminal};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, cgroup_error};
+use crate::launch::notify_socket::NotifySocket;
 use crate::launch::pidfd_socket::Origin;
 use crate::launch::{
-    Child, Cradle, Descriptors, Entrance, Given, Poststop, Undo, bear, resctrl, until_executed,
-    until_ready,
+    Child, Cradle, Descriptors, Entrance, Given, Poststop, Undo, bear, notify_socket, resctrl,
+    until_executed, until_ready,
 };
 use crate::plan::step::Step;
 use crate::plan::{HookKind, Plan, render, runtime_hooks};
@@ -54,6 +56,9 @@ pub(super) fn run(mut wanted: Create) -> Result<Made> {
     let mut making = Making::begin(&mut wanted, &mut prepared)?;
     making.bear(&mut wanted, &mut prepared, None)?;
     making.until_ready(&wanted, &prepared)?;
+    if let Some(host) = &wanted.notify_socket {
+        making.notify_socket = Some(NotifySocket::bind(&wanted.state_directory(), host)?);
+    }
     making.go(&prepared)?;
     let made = making.finish(prepared)?;
     match made.container.run_poststart() {
@@ -75,6 +80,7 @@ struct Making {
     descriptors: Option<Descriptors>,
     /// Where the terminal's master comes when it stays here, then the master.
     terminal: Option<OwnedFd>,
+    notify_socket: Option<NotifySocket>,
 }
 
 impl Making {
@@ -85,6 +91,9 @@ impl Making {
         let mut undo = Undo::default();
         undo.directory = Some(Directory::create(&wanted.root, &wanted.id)?);
         StartFifo::create(held(&undo.directory)?)?;
+        if wanted.notify_socket.is_some() {
+            notify_socket::prepare(&wanted.state_directory())?;
+        }
         let cgroup = prepared.cgroup.create().map_err(cgroup_error)?;
         let record = record(wanted, prepared, cgroup.record());
         undo.cgroup = Some(cgroup);
@@ -95,7 +104,10 @@ impl Making {
             .as_ref()
             .and_then(|linux| linux.intel_rdt().as_ref())
         {
-            record.intel_rdt = resctrl::create(&wanted.id, wish)?;
+            record.intel_rdt = Some(match &wanted.resctrl {
+                Some(root) => resctrl::create_at(root, &wanted.id, wish)?,
+                None => resctrl::create(&wanted.id, wish)?,
+            });
             undo.intel_rdt.clone_from(&record.intel_rdt);
         }
         Ok(Self {
@@ -104,6 +116,7 @@ impl Making {
             warnings,
             descriptors: None,
             terminal: None,
+            notify_socket: None,
         })
     }
 
@@ -187,11 +200,14 @@ impl Making {
         let (directory, child) = self.undo.keep()?;
         let directory = directory.ok_or_else(gone)?;
         let warnings = self.warnings.into_kept();
-        let container = Container::new(directory, self.record, prepared.proc, warnings.clone())?;
+        let pidfd = Arc::new(child.pidfd);
+        let (proc, kept) = (prepared.proc, warnings.clone());
+        let container = Container::new(directory, self.record, proc, kept, Arc::clone(&pidfd))?;
         let process = Process {
             pid: child.pid,
-            pidfd: child.pidfd,
+            pidfd,
             terminal: self.terminal,
+            notify_socket: self.notify_socket,
             warnings,
         };
         Ok(Made { container, process })

@@ -7,9 +7,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use cgroups::Cgroup;
 
 use super::hook_state::HookState;
-use super::prepare::{Prepared, cgroup_error};
+use super::prepare::Prepared;
 use super::{Status, Warnings};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, cgroup_error};
 use crate::launch::{
     Child, Descriptors, MovedDevices, Parent, hooks, id_maps, limits, net_devices, resctrl, trees,
 };

@@ -8,8 +8,8 @@ use oci_spec::runtime::Spec;
 
 use super::create::{Create, ManagerKind};
 use super::terminal::is_wanted;
-use crate::error::{Error, ErrorKind, Result};
-use crate::launch::probe;
+use crate::error::{Error, ErrorKind, Result, cgroup_error};
+use crate::launch::{notify_socket, probe};
 use crate::plan::{self, Plan};
 use crate::procfs::Proc;
 use crate::spec;
@@ -33,7 +33,10 @@ impl Prepared {
     pub(super) fn new(create: &Create) -> Result<Self> {
         crate::store::check_id(&create.id)?;
         let bundle = absolute(&create.bundle)?;
-        let (config, spec, warnings) = configuration(create, &bundle)?;
+        let (config, mut spec, warnings) = configuration(create, &bundle)?;
+        if create.notify_socket.is_some() {
+            notify_socket::add_to(&mut spec, &absolute(&create.state_directory())?);
+        }
         let proc = Proc::open()?;
         let host = cgroups::Host::probe().map_err(cgroup_error)?;
         let facts = probe::facts(&proc, host, &spec, spec.process().as_ref(), create.no_pivot)?;
@@ -74,8 +77,8 @@ impl Prepared {
     }
 }
 
-fn absolute(bundle: &Path) -> Result<PathBuf> {
-    std::path::absolute(bundle).map_err(|error| Error::system(bundle.display(), "getcwd", error))
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).map_err(|error| Error::system(path.display(), "getcwd", error))
 }
 
 /// The bytes for the state directory, the configuration, and warnings.
@@ -124,8 +127,4 @@ fn check_preserved(preserve: u32, listen: u32) -> Result<()> {
         }
     }
     Ok(())
-}
-
-pub(crate) fn cgroup_error(error: cgroups::Error) -> Error {
-    Error::new(ErrorKind::System, format!("cgroup: {error}"))
 }

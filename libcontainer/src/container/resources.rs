@@ -6,6 +6,7 @@ use oci_spec::runtime::LinuxResources;
 
 use super::{Container, Status};
 use crate::error::{Error, ErrorKind, Result};
+use crate::launch::resctrl;
 
 impl Container {
     /// Changes its limits; what is `None` stays as it is.
@@ -17,6 +18,23 @@ impl Container {
         self.cgroup()
             .update(resources)
             .map_err(|error| self.cgroup_error(error))
+    }
+
+    /// Changes what it may use of the third level cache and of memory bandwidth: a line of resctrl's
+    /// `schemata` each, such as `L3:0=ff;1=f` and `MB:0=50;1=100`. What is `None` stays as it is.
+    ///
+    /// # Errors
+    /// [`ErrorKind::WrongState`] where its configuration has no `linux.intelRdt`, so that it has no
+    /// class of its own that could be changed.
+    pub fn update_intel_rdt(&self, l3: Option<&str>, bandwidth: Option<&str>) -> Result<()> {
+        let _directory = self.lock()?;
+        match &self.record.intel_rdt {
+            Some(group) => resctrl::update(group, l3, bandwidth),
+            None => Err(Error::new(
+                ErrorKind::WrongState,
+                "linux.intelRdt: the container was made without, so it has no class to change",
+            )),
+        }
     }
 
     /// The numbers of its processes, as the caller's PID namespace has them.
@@ -34,9 +52,14 @@ impl Container {
                 "container is not running",
             ));
         }
-        self.cgroup()
+        let mut stats = self
+            .cgroup()
             .stats()
-            .map_err(|error| self.cgroup_error(error))
+            .map_err(|error| self.cgroup_error(error))?;
+        if let Some(group) = &self.record.intel_rdt {
+            stats.intel_rdt = resctrl::stats::stats(group)?;
+        }
+        Ok(stats)
     }
 
     /// Watches the limit of its memory, for runc's `events`.

@@ -3,13 +3,15 @@
 #![forbid(unsafe_code)]
 
 use std::os::fd::AsFd;
+use std::path::Path;
 
 use nix::errno::Errno;
 
-use super::process::send_signal;
 use super::{Container, Status};
 use crate::error::{Error, ErrorKind, Result};
 use crate::launch::hooks;
+use crate::launch::notify_socket::NotifySocket;
+use crate::launch::wait::send_signal;
 use crate::store::{StartFifo, Started};
 use crate::sync::Failure;
 use crate::sys::Call;
@@ -49,6 +51,20 @@ impl Container {
                 "the container's process ended before its program was started",
             )),
         }
+    }
+
+    /// As [`Container::start`], then waits until the container says that it is ready (sd_notify(3))
+    /// and tells that to the socket at this path or, after `@`, abstract name. A container made
+    /// without [`Create::notify_socket`](super::Create::notify_socket), or that ends before, is no
+    /// error.
+    pub fn start_notifying(&self, host: &Path) -> Result<()> {
+        let socket = NotifySocket::bind_prepared(&self.path, host)?;
+        let first = self.first_process()?;
+        self.start()?;
+        if let (Some(socket), Some(first)) = (socket, first) {
+            socket.wait_ready(first.as_fd(), self.record.init_process_pid)?;
+        }
+        Ok(())
     }
 
     /// The plan went with the process that made the container; what was left to do is recorded.

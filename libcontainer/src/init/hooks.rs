@@ -39,8 +39,8 @@ impl Child<'_> {
         })
         .map_err(|fault| fault.about(index))?;
         drop(report);
-        let pidfd = hook_process.pidfd.as_fd();
-        let status = wait(pidfd, hook.timeout_ms.map(Duration::from_millis), index)?;
+        let timeout = hook.timeout_ms.map(Duration::from_millis);
+        let status = wait(&hook_process, timeout, index)?;
         match received(result.as_fd()) {
             Some(fault) => Err(fault.about(index)),
             None if status == 0 => Ok(()),
@@ -60,6 +60,7 @@ impl Child<'_> {
         if !self.is_ready {
             process::set_parent_death_signal(libc::SIGKILL)?;
         }
+        process::new_process_group()?;
         descriptor::duplicate_onto(state, 0)?;
         self.keep_from_hook()?;
         file::enter_path(&hook.directory)?;
@@ -78,13 +79,15 @@ impl Child<'_> {
     }
 }
 
-fn wait(hook: BorrowedFd<'_>, timeout: Option<Duration>, index: u32) -> Result<i32> {
-    if timeout.is_some() && descriptor::wait_readable(hook, timeout)? == 0 {
-        process::kill(hook)?;
-        process::wait(hook)?;
+/// Waits for a hook. After the time it is killed with what it has started.
+fn wait(hook: &process::Cloned, timeout: Option<Duration>, index: u32) -> Result<i32> {
+    let pidfd = hook.pidfd.as_fd();
+    if timeout.is_some() && descriptor::wait_readable(pidfd, timeout)? == 0 {
+        process::kill_with_group(hook)?;
+        process::wait(pidfd)?;
         return Err(Fault::new(Call::HookTimeout, 0).about(index));
     }
-    process::wait(hook)
+    process::wait(pidfd)
 }
 
 /// What the hook's process wrote before it could execute the hook; nothing where it could.

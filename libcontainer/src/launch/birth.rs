@@ -9,8 +9,7 @@ use nix::sched::CloneFlags;
 
 use super::channel::Channel;
 use super::open::Descriptors;
-use crate::container::prepare::cgroup_error;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, cgroup_error};
 use crate::init::{self, Inherited};
 use crate::plan::Plan;
 use crate::procfs::Proc;

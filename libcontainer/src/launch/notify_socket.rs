@@ -4,7 +4,7 @@
 //! is never shown to it: a message of the container must not speak for the runtime's unit. Of what
 //! arrives only `READY=1` is passed on, with the number of the process that systemd is to watch.
 //!
-//! `create` makes the directory ([`prepare`]), so that it can be mounted into the container; the
+//! `create` makes the directory ([`prepare`]) and mounts it into the container ([`add_to`]); the
 //! process that waits, `start` or `run`, binds the socket in it ([`NotifySocket::bind`]).
 
 #![forbid(unsafe_code)]
@@ -14,12 +14,13 @@ use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, bind, recv, sendmsg, socket};
+use oci_spec::runtime::{Mount, Spec};
 
 use super::unix_socket::{self, retry};
 use crate::error::{Error, Result};
@@ -27,12 +28,14 @@ use crate::error::{Error, Result};
 const DIRECTORY: &str = "notify";
 const SOCKET: &str = "notify.sock";
 
-/// Where the directory with the socket is mounted in the container, read-only, with `nosuid`,
-/// `nodev` and `noexec`. The place is runc's.
-pub(crate) const CONTAINER_DIRECTORY: &str = "/run/notify";
+/// Where the directory with the socket is mounted in the container. The place is runc's.
+const CONTAINER_DIRECTORY: &str = "/run/notify";
 
 /// What tells the container's program where the socket is.
-pub(crate) const CONTAINER_ENV: &str = "NOTIFY_SOCKET=/run/notify/notify.sock";
+const CONTAINER_ENV: &str = "NOTIFY_SOCKET=/run/notify/notify.sock";
+
+/// How the directory is mounted: the container may only write to the socket.
+const MOUNT_OPTIONS: [&str; 5] = ["bind", "nosuid", "noexec", "nodev", "ro"];
 
 /// How long systemd may take to confirm that it has read what was sent to it. What answers later,
 /// or does not know barriers, is not an error.
@@ -41,20 +44,36 @@ const BARRIER_TIMEOUT_MS: u16 = 30_000;
 /// How many messages are read at once: the container can send without end.
 const MESSAGES_AT_ONCE: usize = 16;
 
-/// Makes the directory for the socket in a container's state directory and returns its path, the
-/// source of the mount at [`CONTAINER_DIRECTORY`].
-pub(crate) fn prepare(state_dir: &Path) -> Result<PathBuf> {
+/// Adds the mount and the variable to a configuration.
+pub(crate) fn add_to(spec: &mut Spec, state_dir: &Path) {
+    let mut mount = Mount::default();
+    mount
+        .set_destination(CONTAINER_DIRECTORY.into())
+        .set_source(Some(state_dir.join(DIRECTORY)))
+        .set_typ(None)
+        .set_options(Some(MOUNT_OPTIONS.map(str::to_owned).into()));
+    let mut mounts = spec.mounts().clone().unwrap_or_default();
+    mounts.push(mount);
+    spec.set_mounts(Some(mounts));
+    if let Some(process) = spec.process_mut() {
+        let mut env = process.env().clone().unwrap_or_default();
+        env.push(CONTAINER_ENV.to_owned());
+        process.set_env(Some(env));
+    }
+}
+
+/// Makes the directory for the socket in a container's state directory.
+pub(crate) fn prepare(state_dir: &Path) -> Result<()> {
     let path = state_dir.join(DIRECTORY);
     DirBuilder::new()
         .mode(0o755)
         .create(&path)
-        .map_err(|error| Error::system(path.display(), "mkdir", error))?;
-    Ok(path)
+        .map_err(|error| Error::system(path.display(), "mkdir", error))
 }
 
-/// The container's socket and a connection to the caller's.
+/// A container's socket for sd_notify(3) and a connection to the caller's.
 #[derive(Debug)]
-pub(crate) struct NotifySocket {
+pub struct NotifySocket {
     container: OwnedFd,
     host: OwnedFd,
 }
@@ -71,9 +90,17 @@ impl NotifySocket {
         })
     }
 
+    /// As [`Self::bind`], if the container was made with such a socket.
+    pub(crate) fn bind_prepared(state_dir: &Path, host: &Path) -> Result<Option<Self>> {
+        match state_dir.join(DIRECTORY).is_dir() {
+            true => Self::bind(state_dir, host).map(Some),
+            false => Ok(None),
+        }
+    }
+
     /// Reads what the container has sent, without waiting. Where that holds `READY=1`, passes it on
-    /// with `MAINPID=main_pid` and returns true. To be called when [`Self::as_fd`] is readable.
-    pub(crate) fn forward(&self, main_pid: i32) -> Result<bool> {
+    /// with `MAINPID=main_pid` and returns true. To be called when [`AsFd::as_fd`] is readable.
+    pub fn forward(&self, main_pid: i32) -> Result<bool> {
         let mut message = [0; 4096];
         for _ in 0..MESSAGES_AT_ONCE {
             let flags = MsgFlags::MSG_DONTWAIT;
@@ -96,7 +123,7 @@ impl NotifySocket {
     ///
     /// For a caller that ends afterwards: it stays until systemd has read the messages (at most 30
     /// seconds), as systemd needs the sender to know the unit that is meant.
-    pub(crate) fn wait_ready(&self, pidfd: BorrowedFd<'_>, main_pid: i32) -> Result<bool> {
+    pub fn wait_ready(&self, pidfd: BorrowedFd<'_>, main_pid: i32) -> Result<bool> {
         loop {
             let mut ready = [
                 PollFd::new(self.container.as_fd(), PollFlags::POLLIN),
@@ -213,10 +240,12 @@ mod tests {
         let systemd = UnixDatagram::bind(&host).unwrap();
         let timeout = Some(Duration::from_secs(5));
         systemd.set_read_timeout(timeout).unwrap();
-        let source = prepare(dir.path()).unwrap();
+        prepare(dir.path()).unwrap();
         let socket = NotifySocket::bind(dir.path(), &host).unwrap();
         let container = UnixDatagram::unbound().unwrap();
-        container.connect(source.join("notify.sock")).unwrap();
+        container
+            .connect(dir.path().join("notify/notify.sock"))
+            .unwrap();
         Scene {
             _dir: dir,
             systemd,

@@ -68,8 +68,8 @@ pub(crate) fn validate(rdt: &LinuxIntelRdt) -> Result<()> {
 
 /// Makes or finds the group that the configuration asks for, in the mounted file system, and writes
 /// what it may use. `id` is the container's. On an error nothing stays.
-pub(crate) fn create(id: &str, rdt: &LinuxIntelRdt) -> Result<Option<Record>> {
-    create_at(&root::find()?, id, rdt).map(Some)
+pub(crate) fn create(id: &str, rdt: &LinuxIntelRdt) -> Result<Record> {
+    create_at(&root::find()?, id, rdt)
 }
 
 /// As [`create`], in the tree at `root`.
@@ -101,11 +101,20 @@ pub(crate) fn add_process(record: &Record, pid: i32) -> Result<()> {
 
 /// Writes a changed schema of the third level cache, of the memory bandwidth, or both.
 pub(crate) fn update(record: &Record, l3: Option<&str>, bandwidth: Option<&str>) -> Result<()> {
-    if bandwidth.is_some_and(|line| !line.starts_with("MB:")) {
-        return Err(Error::config("mem-bw-schema", "must start with MB:"));
-    }
+    check_line("l3-cache-schema", "L3", l3)?;
+    check_line("mem-bw-schema", "MB:", bandwidth)?;
     let parts: Vec<&str> = [l3, bandwidth].into_iter().flatten().collect();
     write_schemata(record, &parts)
+}
+
+fn check_line(option: &str, start: &str, line: Option<&str>) -> Result<()> {
+    match line.filter(|line| !line.starts_with(start) || line.contains('\n')) {
+        Some(line) => Err(Error::config(
+            option,
+            format!("{line:?}: one line that starts with {start} is allowed"),
+        )),
+        None => Ok(()),
+    }
 }
 
 /// Removes what was made for the container. What is gone already is no error.

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use super::birth::Child;
 use super::channel::Heard;
-use crate::container::process::{Exit, wait};
+use super::wait::{Exit, wait};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::step::Request;
 use crate::plan::{Plan, render};

@@ -109,7 +109,7 @@ pub(super) fn run(program: &Program<'_>) -> Result<Outcome, Failure> {
     })
 }
 
-/// The process, killed and reaped when it is dropped too early.
+/// The process, killed with what it has started, and reaped, when it is dropped too early.
 struct Child(process::Cloned);
 
 impl Child {
@@ -146,10 +146,9 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        let pidfd = self.0.pidfd.as_fd();
-        if process::kill(pidfd).is_ok() {
+        if process::kill_with_group(&self.0).is_ok() {
             // There is nobody left to tell.
-            let _ = process::wait(pidfd);
+            let _ = process::wait(self.0.pidfd.as_fd());
         }
     }
 }
@@ -253,6 +252,7 @@ fn execute(program: &Program<'_>, stdio: &[BorrowedFd<'_>; 3]) -> Fault {
 
 fn prepare(program: &Program<'_>, stdio: &[BorrowedFd<'_>; 3]) -> sys::Result<()> {
     signal::reset_all()?;
+    process::new_process_group()?;
     if let Some(cwd) = program.cwd {
         file::enter_path(cwd)?;
     }

@@ -15,7 +15,7 @@ use nix::errno::Errno;
 
 use super::birth::Child;
 use super::open::Descriptors;
-use crate::container::process::wait;
+use super::wait::wait;
 use crate::error::{Error, Result};
 use crate::plan::step::IdMapping;
 use crate::plan::{OpenKind, Plan};

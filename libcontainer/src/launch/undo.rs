@@ -9,8 +9,8 @@ use cgroups::Cgroup;
 
 use super::birth::Child;
 use super::net_devices::Moved;
+use super::wait::{send_signal, wait};
 use super::{hooks, resctrl};
-use crate::container::process::{send_signal, wait};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::Hook;
 use crate::store::Directory;

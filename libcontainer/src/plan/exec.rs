@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+use std::path::PathBuf;
+
 use oci_spec::runtime::{Capability, LinuxCapabilities, Process, Spec};
 
 use super::builder::{Builder, c_path};
@@ -9,9 +11,33 @@ use super::kernel::clone_flag;
 use super::namespaces::{KINDS, Namespaces};
 use super::step::{NamespaceKind, Slot, Step};
 use super::{Birth, ExecOptions, OpenKind, Plan, image, limits, process};
-use crate::container::ExecChanges;
 use crate::error::{Error, Result};
 use crate::facts::Facts;
+
+/// Changes to the container's own process for `exec`. What is `None` or empty stays.
+#[derive(Clone, Debug, Default)]
+pub struct ExecChanges {
+    /// Program and arguments.
+    pub args: Vec<String>,
+    /// Working directory.
+    pub cwd: Option<PathBuf>,
+    /// `NAME=VALUE`, added to the environment.
+    pub env: Vec<String>,
+    /// Whether it has a terminal.
+    pub terminal: bool,
+    /// User and, where given, group.
+    pub user: Option<(u32, Option<u32>)>,
+    /// Additional groups.
+    pub additional_gids: Vec<u32>,
+    /// Capabilities added to the bounding, effective and permitted sets.
+    pub capabilities: Vec<String>,
+    /// Sets no_new_privs.
+    pub no_new_privileges: bool,
+    /// AppArmor profile.
+    pub apparmor: Option<String>,
+    /// SELinux label.
+    pub process_label: Option<String>,
+}
 
 /// Plans a further process. What `process` leaves open is taken from the container's own process.
 ///

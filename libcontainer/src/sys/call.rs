@@ -76,6 +76,7 @@ calls! {
     Setns = "setns",
     Setresgid = "setresgid",
     Setresuid = "setresuid",
+    Setpgid = "setpgid",
     Setsid = "setsid",
     Sigaction = "rt_sigaction",
     Sigprocmask = "rt_sigprocmask",

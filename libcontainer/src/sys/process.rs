@@ -1,7 +1,7 @@
 //! Processes: clone, namespaces, execve, waiting, prctl.
 
 use core::ffi::{CStr, c_int};
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use super::raw::{fd, own, ptr, ptr_mut, syscall};
 use super::{Call, Fault, Result, signal};
@@ -54,6 +54,8 @@ pub(crate) fn clone(
     let cloned = clone_blocked(flags, into_cgroup);
     if let Ok(None) = cloned {
         let _bomb = ExitOnDrop;
+        #[cfg(feature = "abort-on-child-allocation")]
+        super::heap::forbid();
         exit(child());
     }
     signal::set_mask(mask)?;
@@ -162,6 +164,12 @@ pub(crate) fn id() -> i32 {
 pub(crate) fn new_session() -> Result<()> {
     // SAFETY: takes nothing.
     unsafe { syscall(Call::Setsid, libc::SYS_setsid, []) }.map(drop)
+}
+
+/// Makes the calling process the first of a process group of its own (setpgid(2)).
+pub(crate) fn new_process_group() -> Result<()> {
+    // SAFETY: numbers.
+    unsafe { syscall(Call::Setpgid, libc::SYS_setpgid, [0, 0]) }.map(drop)
 }
 
 /// unshare(2).
@@ -275,6 +283,15 @@ pub(crate) fn kill(process: BorrowedFd<'_>) -> Result<()> {
     let args = [fd(process), libc::SIGKILL as usize, 0, 0];
     // SAFETY: numbers, and no siginfo_t.
     unsafe { syscall(Call::Kill, libc::SYS_pidfd_send_signal, args) }.map(drop)
+}
+
+/// Kills a process that has not been waited for, and its process group if it has made one: until the
+/// wait nobody else can have that number.
+pub(crate) fn kill_with_group(process: &Cloned) -> Result<()> {
+    let group = [-(process.pid as isize) as usize, libc::SIGKILL as usize];
+    // SAFETY: numbers.
+    let killed = unsafe { syscall(Call::Kill, libc::SYS_kill, group) };
+    kill(process.pidfd.as_fd()).and(killed.map(drop).or(Ok(())))
 }
 
 fn prctl<const N: usize>(call: Call, option: c_int, args: [usize; N]) -> Result<usize> {

@@ -1,9 +1,7 @@
 //! For tests: a child process in namespaces of its own, and calls that the kernel refuses.
 
 use core::ffi::c_long;
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::process;
 
@@ -87,43 +85,4 @@ pub(crate) fn refuse(calls: &[c_long], errno: i32) {
     // SAFETY: the program has the length that it names and outlives the call.
     let set = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &filter) };
     assert_eq!(set, 0, "prctl(PR_SET_SECCOMP)");
-}
-
-/// Ends the process when memory is asked for or given back after [`forbid_allocation`].
-struct Watched;
-
-static FORBIDDEN: AtomicBool = AtomicBool::new(false);
-
-#[global_allocator]
-static ALLOCATOR: Watched = Watched;
-
-/// From here on the calling process may not use the heap. For the child of a clone: its memory is its
-/// own.
-pub(crate) fn forbid_allocation() {
-    FORBIDDEN.store(true, Ordering::Relaxed);
-}
-
-fn check() {
-    if FORBIDDEN.load(Ordering::Relaxed) {
-        let _ = super::file::write(
-            super::descriptor::inherited(2).unwrap_or(super::descriptor::CWD),
-            b"the heap was used in the child\n",
-        );
-        process::exit(99);
-    }
-}
-
-// SAFETY: the system's allocator does all of it.
-unsafe impl GlobalAlloc for Watched {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        check();
-        // SAFETY: the caller's promises are the same.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        check();
-        // SAFETY: the caller's promises are the same.
-        unsafe { System.dealloc(memory, layout) }
-    }
 }

@@ -108,6 +108,7 @@ pub static COMMANDS: &[Command] = &[
             &NO_PIVOT,
             &NO_NEW_KEYRING,
             &PRESERVE_FDS,
+            &RESCTRL,
             &HELP,
         ],
         description: "The bundle's config.json says what the container is. It is read once: later changes \
@@ -122,7 +123,8 @@ pub static COMMANDS: &[Command] = &[
         options_first: false,
         enters_containers: false,
         flags: &[&HELP],
-        description: "",
+        description: "Where NOTIFY_SOCKET is set, as systemd does for services of Type=notify, it waits \
+            until the container is ready.",
     },
     Command {
         name: "run",
@@ -144,6 +146,7 @@ pub static COMMANDS: &[Command] = &[
             &NO_PIVOT,
             &NO_NEW_KEYRING,
             &PRESERVE_FDS,
+            &RESCTRL,
             &HELP,
         ],
         description: "In the foreground, signals are passed on to the program, the terminal follows the \
@@ -286,6 +289,8 @@ pub static COMMANDS: &[Command] = &[
             &MEMORY_RESERVATION,
             &MEMORY_SWAP,
             &PIDS_LIMIT,
+            &L3_CACHE_SCHEMA,
+            &MEM_BW_SCHEMA,
             &HELP,
         ],
         description: "What no option names stays as it is.",

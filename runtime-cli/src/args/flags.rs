@@ -106,6 +106,13 @@ pub static NO_PIVOT: Flag = Flag::new(
     Kind::Switch,
     "move the root mount in place of pivot_root(2), for a root file system on a ramdisk",
 );
+/// `--resctrl`
+pub static RESCTRL: Flag = Flag::new(
+    "resctrl",
+    Kind::Directory,
+    "where the resctrl file system for linux.intelRdt is, unless it is to be found",
+)
+.origin(Origin::Own);
 /// `--no-new-keyring`
 pub static NO_NEW_KEYRING: Flag = Flag::new(
     "no-new-keyring",
@@ -323,6 +330,18 @@ pub static KERNEL_MEMORY_TCP: Flag = Flag::new(
     "has no effect but a warning: kernels have no such limit any more",
 )
 .hidden();
+/// `update --l3-cache-schema`
+pub static L3_CACHE_SCHEMA: Flag = Flag::new(
+    "l3-cache-schema",
+    Kind::Text,
+    "third level cache, for a container with linux.intelRdt, such as L3:0=ff;1=f",
+);
+/// `update --mem-bw-schema`
+pub static MEM_BW_SCHEMA: Flag = Flag::new(
+    "mem-bw-schema",
+    Kind::Text,
+    "memory bandwidth, for a container with linux.intelRdt, such as MB:0=50;1=100",
+);
 /// `update --pids-limit`
 pub static PIDS_LIMIT: Flag = Flag::new(
     "pids-limit",

@@ -8,7 +8,7 @@ use libcontainer::{Create, spec};
 use nix::errno::Errno;
 use oci_spec::runtime::Spec;
 
-use super::{Context, check_terminal};
+use super::{Context, check_terminal, notify_socket};
 use crate::args::flags;
 use crate::failure::Failure;
 use crate::log::Log;
@@ -35,7 +35,14 @@ pub(super) fn request(context: &Context<'_>, detach: bool) -> Result<Create, Fai
     let socket = context.matches.path(&flags::CONSOLE_SOCKET);
     check_terminal(terminal, detach, socket.is_some())?;
     context.settings.make_private_root()?;
-    Ok(described(context, context.id(), spec, bundle))
+    let mut request = described(context, context.id(), spec, bundle);
+    if let Some(host) = notify_socket() {
+        request = request.notify_socket(host);
+    }
+    if let Some(root) = context.matches.path(&flags::RESCTRL) {
+        request = request.resctrl(root);
+    }
+    Ok(request)
 }
 
 /// The same for `plan`, which makes nothing and so needs no name for it.

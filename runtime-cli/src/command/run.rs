@@ -21,7 +21,10 @@ fn perform(context: &Context<'_>) -> Result<Status, Failure> {
     let request = create::request(context, detach)?;
     let mut options = context.process_options()?;
     if detach {
-        request.process(options).run()?;
+        let (_, mut process) = request.process(options).run()?;
+        if let Some(socket) = process.take_notify_socket() {
+            socket.wait_ready(process.pidfd(), process.pid())?;
+        }
         return Ok(Status::Success);
     }
     let foreground = Foreground::new(!matches.is_set(&flags::NO_SUBREAPER))?;

@@ -2,11 +2,15 @@
 
 #![forbid(unsafe_code)]
 
-use super::Context;
+use super::{Context, notify_socket};
 use crate::failure::Failure;
 use crate::output::Status;
 
 pub(super) fn start(context: &Context<'_>) -> Result<Status, Failure> {
-    context.container()?.start()?;
+    let container = context.container()?;
+    match notify_socket() {
+        Some(host) => container.start_notifying(&host)?,
+        None => container.start()?,
+    }
     Ok(Status::Success)
 }

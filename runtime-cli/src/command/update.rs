@@ -25,6 +25,11 @@ pub(super) fn update(context: &Context<'_>) -> Result<Status, Failure> {
         None => from_flags(matches)?,
     };
     container.update(&resources)?;
+    let l3 = matches.text(&flags::L3_CACHE_SCHEMA);
+    let bandwidth = matches.text(&flags::MEM_BW_SCHEMA);
+    if l3.is_some() || bandwidth.is_some() {
+        container.update_intel_rdt(l3.as_deref(), bandwidth.as_deref())?;
+    }
     Ok(Status::Success)
 }
 

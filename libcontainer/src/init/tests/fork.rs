@@ -103,7 +103,7 @@ fn launch(plan: &mut Plan, flags: i32, gate: Option<&fs::File>, stdout: &fs::Fil
     .unwrap();
     let mut descriptors = [null.as_raw_fd(), -1];
     let cloned = process::clone(u64::from(flags.unsigned_abs()), None, || {
-        testing::forbid_allocation();
+        crate::sys::heap::forbid();
         run(Inherited {
             plan,
             descriptors: &mut descriptors,

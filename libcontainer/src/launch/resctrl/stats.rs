@@ -5,79 +5,15 @@
 
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use cgroups::stats::{BandwidthCounters, IntelRdtStats, L3CacheInfo, MemBwInfo, OccupancyCounters};
 
 use super::{Record, read};
 use crate::error::{Error, ErrorKind, Result};
 
-/// Limits and counters of the groups of a container.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct Stats {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    l3_cache_info: Option<L3CacheInfo>,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    l3_cache_schema_root: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    l3_cache_schema: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mem_bw_info: Option<MemBwInfo>,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    mem_bw_schema_root: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    mem_bw_schema: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mbm_stats: Option<Vec<BandwidthCounters>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cmt_stats: Option<Vec<OccupancyCounters>>,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-struct L3CacheInfo {
-    #[serde(skip_serializing_if = "String::is_empty")]
-    cbm_mask: String,
-    #[serde(skip_serializing_if = "is_zero")]
-    min_cbm_bits: u64,
-    #[serde(skip_serializing_if = "is_zero")]
-    num_closids: u64,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-struct MemBwInfo {
-    #[serde(skip_serializing_if = "is_zero")]
-    bandwidth_gran: u64,
-    #[serde(skip_serializing_if = "is_zero")]
-    delay_linear: u64,
-    #[serde(skip_serializing_if = "is_zero")]
-    min_bandwidth: u64,
-    #[serde(skip_serializing_if = "is_zero")]
-    num_closids: u64,
-}
-
-/// Bytes since the group was made, for one cache.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct BandwidthCounters {
-    mbm_total_bytes: u64,
-    mbm_local_bytes: u64,
-}
-
-/// Bytes of one cache that the group occupies now.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct OccupancyCounters {
-    llc_occupancy: u64,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref)] // serde gives a reference
-fn is_zero(number: &u64) -> bool {
-    *number == 0
-}
-
 /// Reads limits and counters. Counters are those of the container's monitoring group where it has
 /// one, else of its class.
-pub(crate) fn stats(record: &Record) -> Result<Stats> {
-    let mut stats = Stats::default();
+pub(crate) fn stats(record: &Record) -> Result<IntelRdtStats> {
+    let mut stats = IntelRdtStats::default();
     let info = record.root.join("info");
     let root = read(&record.root.join("schemata"))?;
     let own = read(&record.clos.join("schemata"))?;
@@ -111,7 +47,7 @@ pub(crate) fn stats(record: &Record) -> Result<Stats> {
 }
 
 /// Reads the counters that the machine has, cache by cache.
-fn count(stats: &mut Stats, features: &str, data: &Path) -> Result<()> {
+fn count(stats: &mut IntelRdtStats, features: &str, data: &Path) -> Result<()> {
     let has = |name: &str| features.lines().any(|line| line.trim() == name);
     let counter = |cache: &Path, name: &str| match has(name) {
         true => number(&cache.join(name)),
