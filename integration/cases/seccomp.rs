@@ -192,6 +192,19 @@ fn allow_list(t: &Test) {
         t.run(&bundle.clone().sh("mkdir /made"))
             .failure(&["not permitted"]);
     });
+    // A profile from before these calls were made.
+    let newer = ["close_range", "faccessat2", "openat2"];
+    let older: Vec<&str> = ALLOWED.iter().copied().filter(|c| !newer.contains(c)).collect();
+    for (label, action) in [
+        ("refuses", "SCMP_ACT_ERRNO"),
+        ("kills", "SCMP_ACT_KILL_PROCESS"),
+    ] {
+        t.row(&format!("an older one that {label}"), || {
+            let rules = json!([rule(&older, "SCMP_ACT_ALLOW")]);
+            let bundle = filter(t, action, rules).env("HOME=");
+            prints(t, &bundle.set("/process/cwd", "/tmp").sh("pwd"), "/tmp");
+        });
+    }
 }
 
 fn privileged(t: &Test) {

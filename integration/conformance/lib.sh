@@ -40,24 +40,30 @@ results_print() {
 }
 
 # tap_judge LOG STATUS: prints "pass", "fail NOTE" or "skip NOTE" for a program that
-# wrote TAP, read strictly: status 0, a plan, as many results as planned, all ok.
+# wrote TAP, perhaps several streams of it. Read strictly: status 0, nothing that is
+# not ok, as many results as are planned, and no error that belongs to no result. A
+# program may have nothing to report but its status.
 tap_judge() {
     awk -v status="$2" '
+        function bad(text) { if (note == "") note = text }
+        function stream_ends() {
+            if (planned && plan && count != plan) bad(count " results where " plan " are planned")
+            planned = plan = count = 0
+        }
+        /^TAP version/ { stream_ends() }
         /^1\.\.[0-9]+/ { plan = substr($1, 4) + 0; planned = 1 }
         /^(not )?ok([ \t]|$)/ {
-            count++
+            count++; all++
             if (/^ok/ && toupper($0) ~ /# *SKIP/) { skipped++; reason = $0; sub(/.*# *[Ss][Kk][Ii][Pp] */, "", reason) }
-            if (/^not ok/ && toupper($0) !~ /# *TODO/ && !bad++) note = $0
+            if (/^not ok/ && toupper($0) !~ /# *TODO/) bad($0)
         }
-        !/^[ \t]*$/ { last = $0 }
+        /^ *"error": *"/ && !count { bad($0) }
         END {
+            stream_ends()
             if (status == 124 || status == 137) print "fail over its time limit"
-            else if (bad) print "fail " note
-            else if (status != 0) print "fail status " status ": " last
-            else if (!planned) print "fail no plan"
-            else if (count != plan) print "fail " count + 0 " results where " plan " are planned"
-            else if (count && skipped == count) print "skip " reason
-            else if (!count) print "fail nothing was tested"
+            else if (note != "") print "fail " note
+            else if (status != 0) print "fail status " status
+            else if (all && skipped == all) print "skip " reason
             else print "pass"
         }' "$1"
 }

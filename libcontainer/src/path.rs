@@ -3,7 +3,8 @@
 //! The root's contents are hostile and may change while they are looked at. A path is therefore
 //! walked once, links and `..` never lead out of the root, magic links of procfs are not followed,
 //! and what comes out is a descriptor, not another path. The kernel does it where it can
-//! (`openat2(RESOLVE_IN_ROOT)`), [`walk`] where it is older than 5.6 or something has to be made.
+//! (`openat2(RESOLVE_IN_ROOT)`), [`walk`] where it is older than 5.6, a filter refuses the call or
+//! something has to be made.
 //!
 //! For both parent and child: no heap, no lock, no panic.
 
@@ -50,7 +51,7 @@ pub(crate) fn resolve(root: BorrowedFd<'_>, path: &CStr, how: How) -> Result<Own
         flags |= libc::O_NOFOLLOW;
     }
     match open_with_retries(root, or_dot(path), flags, resolve) {
-        Err(fault) if fault.is_missing() => {
+        Err(fault) if fault.is_unavailable() => {
             walk::walk(root, path, how, None).map(|(found, _)| found)
         }
         other => other,

@@ -60,6 +60,13 @@ impl Fault {
     pub(crate) const fn is_missing(self) -> bool {
         self.errno == libc::ENOSYS
     }
+
+    /// Whether the kernel does not have the call, or a filter that was written before the call was
+    /// refuses it. For calls that never answer `EPERM` of their own, and may come after the
+    /// container's filter.
+    pub(crate) const fn is_unavailable(self) -> bool {
+        matches!(self.errno, libc::ENOSYS | libc::EPERM)
+    }
 }
 
 /// The result of a call.

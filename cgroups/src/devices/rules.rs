@@ -233,13 +233,24 @@ pub const DEFAULT: [Rule; 12] = {
 };
 
 /// What a list of rules comes to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct AccessList {
     /// What holds where no exception does.
     pub allow_by_default: bool,
     /// The exceptions and the access they are about, never empty.
     pub exceptions: BTreeMap<Devices, Access>,
+    /// Which exception was made first: version 1 lists them in the order in which
+    /// they are written, which is to be that of the rules.
+    order: BTreeMap<Devices, usize>,
 }
+
+impl PartialEq for AccessList {
+    fn eq(&self, other: &AccessList) -> bool {
+        self.allow_by_default == other.allow_by_default && self.exceptions == other.exceptions
+    }
+}
+
+impl Eq for AccessList {}
 
 impl AccessList {
     /// The list for a configuration: nothing is allowed to begin with, the rules
@@ -277,7 +288,7 @@ impl AccessList {
         let Some(devices) = rule.devices else {
             *self = AccessList {
                 allow_by_default: rule.allow,
-                exceptions: BTreeMap::new(),
+                ..AccessList::default()
             };
             return true;
         };
@@ -285,6 +296,8 @@ impl AccessList {
             return true;
         }
         if rule.allow != self.allow_by_default {
+            let last = self.order.len();
+            self.order.entry(devices).or_insert(last);
             let access = self.exceptions.entry(devices).or_default();
             *access = *access | rule.access;
             return true;
@@ -362,7 +375,9 @@ impl AccessList {
                 &empty
             }
         };
-        for (devices, access) in &self.exceptions {
+        let mut exceptions: Vec<_> = self.exceptions.iter().collect();
+        exceptions.sort_by_key(|(devices, _)| self.order.get(devices));
+        for (devices, access) in exceptions {
             let gained = access.without(before.get(devices).copied().unwrap_or_default());
             if !gained.is_empty() {
                 writes.push((file(!self.allow_by_default), format!("{devices} {gained}")));

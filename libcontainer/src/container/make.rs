@@ -177,7 +177,7 @@ impl Making {
             warnings: &mut self.warnings,
         };
         let told = until_ready(&prepared.plan, child, &mut parent)?;
-        let state = || parent.hook_state(child.pid);
+        let state = || parent.hook_state(child.pid, Status::Creating);
         let (options, spec) = (&wanted.process, &prepared.spec);
         announce(child, Origin::Container, options, spec, told, state)?;
         if let Some(receiver) = self.terminal.take() {

@@ -78,11 +78,11 @@ pub(super) fn hint_for_death(cgroup: &Cgroup) -> Option<&'static str> {
 
 impl ContainerParent<'_> {
     /// The state as hooks read it while the container is being made.
-    pub(super) fn hook_state(&self, pid: i32) -> Result<Vec<u8>> {
+    pub(super) fn hook_state(&self, pid: i32, status: Status) -> Result<Vec<u8>> {
         HookState {
             oci_version: &self.record.oci_version,
             id: &self.record.id,
-            status: Status::Creating,
+            status,
             pid: Some(pid),
             bundle: &self.record.bundle,
             annotations: &self.record.annotations,
@@ -91,13 +91,21 @@ impl ContainerParent<'_> {
     }
 
     fn run_hooks(&self, child: &Child) -> Result<()> {
-        let state = self.hook_state(child.pid)?;
-        hooks::run(
-            &self.prepared.plan.runtime_hooks,
-            "createRuntime",
-            &state,
-            &self.record.bundle,
-        )
+        let hooks = &self.prepared.plan.runtime_hooks;
+        let (prestart, create) =
+            hooks.split_at(hooks.partition_point(|hook| hook.field.starts_with("hooks.prestart")));
+        // The deprecated kind comes from a time in which it ran after `create`: programs that are
+        // still configured so expect the status of that time.
+        for (hooks, kind, status) in [
+            (prestart, "prestart", Status::Created),
+            (create, "createRuntime", Status::Creating),
+        ] {
+            if !hooks.is_empty() {
+                let state = self.hook_state(child.pid, status)?;
+                hooks::run(hooks, kind, &state, &self.record.bundle)?;
+            }
+        }
+        Ok(())
     }
 
     /// systemd may have put the unit elsewhere than expected.

@@ -120,6 +120,18 @@ fn wanted<'a>(b: &mut Builder, field: String, mount: &'a Mount) -> Result<Wanted
         options,
     };
     wanted.check()?;
+    // mount(2) ignores them, and so did every runtime for years: configurations have them.
+    if let Some(option) = wanted.options.data.first()
+        && wanted.options.bind.is_some()
+    {
+        b.warn(
+            &format!("{}.options", wanted.field),
+            format_args!(
+                "{}: has no effect on a bind mount, which keeps the options of its file system",
+                quoted(option)
+            ),
+        );
+    }
     Ok(wanted)
 }
 
@@ -128,13 +140,13 @@ impl Wanted<'_> {
         let options = format!("{}.options", self.field);
         let is_bind = self.options.bind.is_some();
         if let Some(option) = self.options.data.first()
-            && (is_bind || self.options.remount)
+            && self.options.remount
+            && !is_bind
         {
-            let kind = if is_bind { "bind mounts" } else { "remounts" };
             return Err(Error::config(
                 &options,
                 format_args!(
-                    "{}: {kind} cannot have any filesystem-specific options applied",
+                    "{}: remounts cannot have any filesystem-specific options applied",
                     quoted(option)
                 ),
             ));

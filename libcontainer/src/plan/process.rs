@@ -156,6 +156,8 @@ pub(crate) fn tail(
     if no_new_privileges {
         b.step("process.noNewPrivileges", Step::NoNewPrivileges);
     }
+    // Before the filter, which may be older than the calls that find a directory.
+    working_directory(b, context, false)?;
     if !no_new_privileges {
         install(b, context);
     }
@@ -301,7 +303,6 @@ fn credentials(b: &mut Builder, context: &Context<'_>) -> Result<()> {
         ambient,
     } = capabilities::sets(b, context.facts, process.capabilities().as_ref());
     b.step("process.user", Step::OwnStdio { uid });
-    working_directory(b, context, false)?;
     b.step(
         "process.capabilities.bounding",
         Step::Bounding { keep: bounding },

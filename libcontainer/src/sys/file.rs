@@ -285,7 +285,7 @@ pub(crate) fn working_directory(buffer: &mut [u8]) -> Result<usize> {
 
 /// Whether the calling thread may execute the file at a path, absolute or relative to the working
 /// directory: with its effective user and capabilities (faccessat2(2)), or where the kernel is older
-/// than 5.8 with its real ones, which in a container's process are the same.
+/// than 5.8 or a filter refuses that call with its real ones, which in a container's process are the same.
 pub(crate) fn may_execute(path: &CStr) -> Result<()> {
     let at = fd(super::descriptor::CWD);
     let args = [
@@ -296,7 +296,7 @@ pub(crate) fn may_execute(path: &CStr) -> Result<()> {
     ];
     // SAFETY: `path` ends with a zero byte.
     match unsafe { syscall(Call::Access, libc::SYS_faccessat2, args) } {
-        Err(fault) if fault.is_missing() => {
+        Err(fault) if fault.is_unavailable() => {
             let args = [at, text(path), libc::X_OK as usize];
             // SAFETY: as above.
             unsafe { syscall(Call::Access, libc::SYS_faccessat, args) }.map(drop)

@@ -208,8 +208,8 @@ const REFUSED: &[(&str, &str)] = &[
         "mounts[0].source: is required for a bind mount",
     ),
     (
-        r#"{"mounts":[{"destination":"/a","type":"bind","source":"/b","options":["size=1"]}]}"#,
-        "mounts[0].options: \"size=1\": bind mounts cannot have any filesystem-specific options applied",
+        r#"{"mounts":[{"destination":"/a","type":"tmpfs","source":"/b","options":["remount","size=1"]}]}"#,
+        "mounts[0].options: \"size=1\": remounts cannot have any filesystem-specific options applied",
     ),
     (
         r#"{"mounts":[{"destination":"/a","type":"proc","source":"proc","options":["tmpcopyup"]}]}"#,
