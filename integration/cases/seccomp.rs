@@ -194,7 +194,11 @@ fn allow_list(t: &Test) {
     });
     // A profile from before these calls were made.
     let newer = ["close_range", "faccessat2", "openat2"];
-    let older: Vec<&str> = ALLOWED.iter().copied().filter(|c| !newer.contains(c)).collect();
+    let older: Vec<&str> = ALLOWED
+        .iter()
+        .copied()
+        .filter(|c| !newer.contains(c))
+        .collect();
     for (label, action) in [
         ("refuses", "SCMP_ACT_ERRNO"),
         ("kills", "SCMP_ACT_KILL_PROCESS"),
