@@ -1,19 +1,17 @@
 //! One cgroup directory: files read and written relative to a descriptor.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
 use nix::sys::stat::{Mode, mkdirat};
-use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, unlinkat, write};
+use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, read, unlinkat, write};
 
-use crate::error::{Error, errno_of};
+use crate::error::Error;
 
 /// No control file is larger; what is beyond it is not read.
-const MAX_FILE: u64 = 16 << 20;
+const MAX_FILE: usize = 16 << 20;
 
 /// A cgroup's directory.
 ///
@@ -66,12 +64,9 @@ impl Dir {
     }
 
     pub(crate) fn try_read(&self, file: &str) -> Result<String, Errno> {
-        let mut text = Vec::with_capacity(256);
-        File::from(self.file(file, OFlag::O_RDONLY)?)
-            .take(MAX_FILE)
-            .read_to_end(&mut text)
-            .map_err(|error| errno_of(&error))?;
-        Ok(String::from_utf8_lossy(&text).into_owned())
+        let file = self.file(file, OFlag::O_RDONLY)?;
+        let bytes = read_to_end(file.as_fd(), 256)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// Writes a control file in one write(2), as the kernel wants it.
@@ -126,6 +121,25 @@ impl AsFd for Dir {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
+}
+
+/// Reads a file to its end, by two calls where it is not longer than usual.
+pub(crate) fn read_to_end(fd: BorrowedFd<'_>, usual: usize) -> Result<Vec<u8>, Errno> {
+    let mut bytes = Vec::new();
+    let mut length = 0;
+    while length < MAX_FILE {
+        if length == bytes.len() {
+            bytes.resize(length + length.max(usual), 0);
+        }
+        match read(fd, bytes.get_mut(length..).unwrap_or_default()) {
+            Ok(0) => break,
+            Ok(read) => length += read,
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    bytes.truncate(length);
+    Ok(bytes)
 }
 
 /// One write(2); a short one is an error, because a control file takes a value whole.

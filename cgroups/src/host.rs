@@ -2,14 +2,16 @@
 
 mod parse;
 
-use std::fs::File;
-use std::io::Read as _;
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, errno_of};
+use crate::dir::read_to_end;
+use crate::error::Error;
 pub use parse::{Mount, OwnCgroup, mounts, own_cgroups};
 
 /// Where a unified hierarchy is mounted unless something unusual was done.
@@ -166,11 +168,9 @@ impl Host {
 }
 
 fn read(path: &str) -> Result<String, Error> {
-    let failed = |error: &std::io::Error| Error::io("read", path, errno_of(error));
-    // Large enough to read it in one go on most hosts.
-    let mut bytes = Vec::with_capacity(16 << 10);
-    let mut file = File::open(path).map_err(|error| failed(&error))?;
-    file.read_to_end(&mut bytes)
-        .map_err(|error| failed(&error))?;
+    let failed = |errno| Error::io("read", path, errno);
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+    let file = nix::fcntl::open(path, flags, Mode::empty()).map_err(failed)?;
+    let bytes = read_to_end(file.as_fd(), 4096).map_err(failed)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

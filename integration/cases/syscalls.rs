@@ -150,8 +150,9 @@ fn by_descriptor(t: &Test) {
 fn by_path(text: &str) -> bool {
     let word = |index: usize| text.split_once('(')?.1.split(", ").nth(index);
     if text.starts_with("mount(") {
-        // Changing propagation of the whole tree is the only call without a descriptor.
-        return word(1) != Some("\"/\"");
+        // Changing propagation of the whole tree is the only call without a descriptor; a new file
+        // system is mounted on the directory that was entered by one.
+        return !matches!(word(1), Some("\"/\"" | "\".\""));
     }
     // Relative to the container's root "/proc" is a mount point, not the host's.
     let opens = ["open(", "openat(", "openat2("];

@@ -19,6 +19,7 @@ mod procfs;
 mod program;
 mod report;
 mod root;
+mod signals;
 mod state;
 mod stdio;
 mod steps;
@@ -26,9 +27,11 @@ mod terminal;
 mod user;
 mod working_directory;
 
+use core::cell::Cell;
 use std::os::fd::RawFd;
 
 use crate::plan::Plan;
+use crate::plan::step::Step;
 use crate::sys::{descriptor, process, schedule};
 use state::Child;
 
@@ -70,6 +73,19 @@ pub(crate) fn run(inherited: Inherited<'_>) -> ! {
         seccomp,
         ..
     } = inherited.plan;
+    let inherits = [
+        inherited.sync,
+        inherited.parents_sync,
+        inherited.proc,
+        inherited.gate.unwrap_or(-1),
+    ];
+    let highest = inherited
+        .descriptors
+        .iter()
+        .chain(inherited.cgroup)
+        .chain(&inherits)
+        .max();
+    let first_own = highest.map_or(0, |highest| highest.saturating_add(1));
     let (Ok(sync), Ok(proc)) = (
         descriptor::inherited(inherited.sync),
         descriptor::inherited(inherited.proc),
@@ -91,9 +107,17 @@ pub(crate) fn run(inherited: Inherited<'_>) -> ! {
         is_ready: false,
         umask: schedule::set_umask(0),
         umask_is_set: false,
+        names_itself: steps
+            .iter()
+            .any(|entry| matches!(entry.step, Step::Hooks(_))),
         root: None,
+        known: None,
+        first_own,
+        last_left: Cell::new(first_own),
+        stdio: [None; 3],
         first_closed: 0,
         shares_propagation: false,
+        stands_apart: false,
         null: None,
         null_is_attached: false,
         empty: None,
@@ -108,7 +132,8 @@ pub(crate) fn run(inherited: Inherited<'_>) -> ! {
     }
     for (index, entry) in steps.iter_mut().enumerate() {
         child.index = u16::try_from(index).unwrap_or(u16::MAX);
-        if let Err(fault) = child.perform(&mut entry.step) {
+        let done = child.perform(&mut entry.step);
+        if let Err(fault) = done.and_then(|()| child.tidy()) {
             child.fail(fault);
         }
     }

@@ -29,6 +29,8 @@ pub(crate) struct How {
     pub keep_last_link: bool,
     /// Whether any link is an error (`ELOOP`).
     pub no_links: bool,
+    /// Whether anything but a directory is an error (`ENOTDIR`).
+    pub directory: bool,
 }
 
 /// What is made where the last component is missing. Missing parents become directories.
@@ -49,6 +51,9 @@ pub(crate) fn resolve(root: BorrowedFd<'_>, path: &CStr, how: How) -> Result<Own
     let mut flags = libc::O_PATH;
     if how.keep_last_link {
         flags |= libc::O_NOFOLLOW;
+    }
+    if how.directory {
+        flags |= libc::O_DIRECTORY;
     }
     match open_with_retries(root, or_dot(path), flags, resolve) {
         Err(fault) if fault.is_unavailable() => {
@@ -73,9 +78,8 @@ pub(crate) fn ensure(
     }
 }
 
-/// The directory that holds the last component of `path`, made where it is missing, and the name of
-/// that component.
-pub(crate) fn ensure_parent(root: BorrowedFd<'_>, path: &CStr) -> Result<(OwnedFd, NameText)> {
+/// Splits a path into the one of the directory and the name in it, which is one component.
+pub(crate) fn split(path: &CStr) -> Result<(&[u8], NameText)> {
     let trimmed = without_last_slashes(path.to_bytes());
     let start = trimmed
         .iter()
@@ -85,15 +89,49 @@ pub(crate) fn ensure_parent(root: BorrowedFd<'_>, path: &CStr) -> Result<(OwnedF
     if name.is_empty() || name == b"." || name == b".." {
         return Err(Fault::new(Call::Open, libc::EISDIR));
     }
-    let mut parent_text = PathText::new();
-    parent_text.push(parent)?;
-    let mut name_text = NameText::new();
-    name_text.push(name)?;
-    let (directory, _) = ensure(root, parent_text.as_cstr(), How::default(), Make::Directory)?;
-    if !file::status(directory.as_fd())?.is_directory() {
-        return Err(Fault::new(Call::Open, libc::ENOTDIR));
+    let mut text = NameText::new();
+    text.push(name)?;
+    Ok((parent, text))
+}
+
+/// The directory at `path`, made where it is missing.
+pub(crate) fn ensure_directory(root: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd> {
+    let how = How {
+        directory: true,
+        ..How::default()
+    };
+    let mut text = PathText::new();
+    text.push(path)?;
+    ensure(root, text.as_cstr(), how, Make::Directory).map(|(directory, _)| directory)
+}
+
+/// Makes `name` in a directory and opens it: `None` where something of that name, if only a dangling
+/// link, is there already.
+pub(crate) fn make_new(
+    directory: BorrowedFd<'_>,
+    name: &CStr,
+    make: Make,
+) -> Result<Option<OwnedFd>> {
+    let (made, kind) = match make {
+        Make::Directory => (
+            file::make_directory(directory, name, 0o755),
+            libc::O_DIRECTORY,
+        ),
+        Make::File => {
+            let mode = libc::S_IFREG | 0o644;
+            (file::make_node(directory, name, mode, 0), 0)
+        }
+    };
+    match made {
+        Err(fault) if fault.errno == libc::EEXIST => return Ok(None),
+        other => other?,
     }
-    Ok((directory, name_text))
+    // What somebody may have put in its place meanwhile is not followed.
+    let opened = file::open(directory, name, libc::O_PATH | libc::O_NOFOLLOW | kind, 0)?;
+    if make == Make::File && file::status(opened.as_fd())?.kind() != libc::S_IFREG {
+        return Err(Fault::new(Call::Open, libc::ELOOP));
+    }
+    Ok(Some(opened))
 }
 
 /// Opens a file of `directory` beneath it: no link out, no other mount, no magic link. `EAGAIN` is

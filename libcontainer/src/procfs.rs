@@ -14,13 +14,16 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat, openat2};
 use nix::sys::stat::{Mode, fstat};
 use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
-use procfs::FromRead;
-use procfs::process::Stat;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::sys;
 
 /// Inode number of a procfs root (`PROC_ROOT_INO`).
 const ROOT_INODE: u64 = 1;
+/// Most files of a process are shorter than this.
+const USUAL: usize = 1 << 10;
+/// No file that is read has more.
+const LONGEST: usize = 1 << 20;
 
 /// A verified procfs root.
 #[derive(Debug)]
@@ -82,18 +85,59 @@ impl Proc {
         )
     }
 
+    /// Whether this process is in the namespace of a kind that has this inode: the kernel gives those
+    /// that it starts with fixed ones.
+    pub(crate) fn is_first_namespace(&self, name: &str, inode: u32) -> bool {
+        let path = format!("self/ns/{name}");
+        nix::fcntl::readlinkat(&self.0, path.as_str())
+            .is_ok_and(|link| link.to_str() == Some(&format!("{name}:[{inode}]")))
+    }
+
+    /// The text of a file below the root.
+    pub(crate) fn read(&self, path: impl AsRef<Path>) -> Option<Vec<u8>> {
+        let file = self.open_file(path, OFlag::O_RDONLY).ok()?;
+        sys::file::read_to_end(file.as_fd(), USUAL, LONGEST).ok()
+    }
+
     /// When the process began, in clock ticks since the boot, unless it is gone or a zombie.
     pub(crate) fn start_time(&self, pid: i32) -> Option<u64> {
-        let file = self
-            .open_file(format!("{pid}/stat"), OFlag::O_RDONLY)
-            .ok()?;
-        let stat = Stat::from_read(file).ok()?;
-        (!matches!(stat.state, 'Z' | 'X' | 'x')).then_some(stat.starttime)
+        start_time(&self.read(format!("{pid}/stat"))?)
     }
+}
+
+/// The fields of `/proc/PID/stat` behind the program's name, which may hold anything.
+fn start_time(stat: &[u8]) -> Option<u64> {
+    let end = stat.iter().rposition(|byte| *byte == b')')?;
+    let text = std::str::from_utf8(stat.get(end + 1..)?).ok()?;
+    let mut fields = text.split_ascii_whitespace();
+    // Field 3 is the state, field 22 the start.
+    let state = fields.next()?;
+    (!matches!(state, "Z" | "X" | "x")).then(|| fields.nth(18)?.parse().ok())?
 }
 
 impl AsFd for Proc {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_start_is_found_behind_any_name() {
+        let stat = |name: &str, state: &str| {
+            format!("7 ({name}) {state} 1 7 7 0 -1 4194560 9 0 0 0 1 2 3 4 20 0 1 0 4711 8 9\n")
+        };
+        assert_eq!(start_time(stat("sh", "S").as_bytes()), Some(4711));
+        assert_eq!(start_time(stat("a) Z 1 (b", "R").as_bytes()), Some(4711));
+        assert_eq!(start_time(stat("sh", "Z").as_bytes()), None);
+        assert_eq!(start_time(b"7 (sh) S 1"), None);
+        assert_eq!(start_time(b""), None);
+        let own = Proc::open()
+            .unwrap()
+            .start_time(std::process::id().cast_signed());
+        assert!(own.is_some());
     }
 }

@@ -12,10 +12,11 @@ use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
+use std::sync::OnceLock;
 
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::statvfs::{FsFlags, fstatvfs};
+use nix::sys::statvfs::{FsFlags, statvfs};
 
 use crate::error::{Error, Result};
 use crate::plan::cstrings::CStringArray;
@@ -39,7 +40,8 @@ const MARK: &str = "_OXRUN_SEALED";
 /// # Errors
 /// The program's file can be neither cloned nor copied, or not executed.
 pub fn seal() -> Result<()> {
-    if is_sealed() {
+    // The mark tells at no cost that this is the first execution of a privileged program.
+    if (is_marked() || !nix::unistd::geteuid().is_root()) && is_sealed() {
         return Ok(());
     }
     let file = read_only_clone().or_else(|_| sealed_copy())?;
@@ -60,14 +62,24 @@ pub fn seal() -> Result<()> {
     ))
 }
 
-/// Whether the running program's file is out of reach for containers.
+/// Whether the running program's file is out of reach for containers. That does not change while
+/// it runs, so it is found out once.
 pub(crate) fn is_sealed() -> bool {
-    let Ok(file) = File::open("/proc/self/exe") else {
-        return false;
-    };
-    let clone = std::env::var_os(MARK).is_some()
-        && fstatvfs(&file).is_ok_and(|fs| fs.flags().contains(FsFlags::ST_RDONLY));
-    clone || has_seals(file.as_fd()) || nobody_may_write(&file)
+    static SEALED: OnceLock<bool> = OnceLock::new();
+    *SEALED.get_or_init(|| (is_marked() && is_read_only()) || is_safe_file())
+}
+
+fn is_marked() -> bool {
+    std::env::var_os(MARK).is_some()
+}
+
+fn is_read_only() -> bool {
+    statvfs(OWN_FILE).is_ok_and(|fs| fs.flags().contains(FsFlags::ST_RDONLY))
+}
+
+fn is_safe_file() -> bool {
+    File::open("/proc/self/exe")
+        .is_ok_and(|file| has_seals(file.as_fd()) || nobody_may_write(&file))
 }
 
 fn has_seals(file: BorrowedFd<'_>) -> bool {

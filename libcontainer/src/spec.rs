@@ -5,8 +5,7 @@
 mod lenient;
 mod locate;
 
-use std::io::Read;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 use nix::fcntl::OFlag;
@@ -16,9 +15,12 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::sys;
 
 /// The longest configuration that is read.
-const LONGEST: u64 = 16 << 20;
+const LONGEST: usize = 16 << 20;
+/// Most are shorter.
+const USUAL: usize = 8 << 10;
 
 /// Reads the file at `path`.
 ///
@@ -40,11 +42,9 @@ pub(crate) fn read_at(directory: BorrowedFd<'_>) -> Result<Vec<u8>> {
 }
 
 fn read_capped(name: &str, file: std::fs::File) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    file.take(LONGEST + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| Error::system(name, "read", error))?;
-    if bytes.len() as u64 > LONGEST {
+    let bytes = sys::file::read_to_end(file.as_fd(), USUAL, LONGEST + 1)
+        .map_err(|fault| Error::fault(name, fault))?;
+    if bytes.len() > LONGEST {
         return Err(Error::new(
             ErrorKind::InvalidConfig,
             format!("{name}: has more than {LONGEST} bytes"),

@@ -15,7 +15,6 @@ mod settings;
 mod signal;
 
 use std::ffi::OsString;
-use std::process::ExitCode;
 
 use args::Request;
 use failure::Failure;
@@ -23,8 +22,8 @@ use log::Log;
 use output::Status;
 use settings::Settings;
 
-/// Runs the command that the program's arguments ask for.
-pub fn main() -> ExitCode {
+/// Runs the command that the program's arguments ask for; returns the exit status.
+pub fn main() -> u8 {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     run(&arguments).into()
 }

@@ -3,7 +3,6 @@
 #![forbid(unsafe_code)]
 
 use std::io::{ErrorKind, Write};
-use std::process::ExitCode;
 
 use serde::Serialize;
 
@@ -24,15 +23,15 @@ pub(crate) enum Status {
     Program(u8),
 }
 
-impl From<Status> for ExitCode {
+impl From<Status> for u8 {
     fn from(status: Status) -> Self {
-        Self::from(match status {
+        match status {
             Status::Success => 0,
             Status::Failure => 1,
             Status::UnknownCommand => 3,
             Status::ExecFailure => 255,
             Status::Program(code) => code,
-        })
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use oci_spec::runtime::Spec;
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,14 @@ pub enum ManagerKind {
     Disabled,
 }
 
+/// A configuration that the caller has.
+#[derive(Clone, Debug)]
+pub(super) struct Loaded {
+    pub(super) spec: Arc<Spec>,
+    /// What it was read from.
+    pub(super) bytes: Option<Arc<[u8]>>,
+}
+
 /// A container that is wanted. Made by [`Create::new`], changed by its methods, turned into a
 /// container by [`Create::create`] or [`Create::run`].
 #[derive(Debug)]
@@ -34,7 +43,7 @@ pub struct Create {
     pub(super) root: PathBuf,
     pub(super) id: String,
     pub(super) bundle: PathBuf,
-    pub(super) spec: Option<Spec>,
+    pub(super) spec: Option<Loaded>,
     pub(super) manager: ManagerKind,
     pub(super) rootless: Option<bool>,
     pub(super) process: ProcessOptions,
@@ -68,7 +77,16 @@ impl Create {
 
     /// Takes this configuration in place of the bundle's `config.json`.
     pub fn spec(mut self, spec: Spec) -> Self {
-        self.spec = Some(spec);
+        let (spec, bytes) = (Arc::new(spec), None);
+        self.spec = Some(Loaded { spec, bytes });
+        self
+    }
+
+    /// Takes this configuration, which was read from these bytes: they are what the state directory
+    /// keeps for [`crate::Exec`].
+    pub fn loaded_spec(mut self, spec: Spec, bytes: Vec<u8>) -> Self {
+        let (spec, bytes) = (Arc::new(spec), Some(bytes.into()));
+        self.spec = Some(Loaded { spec, bytes });
         self
     }
 

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use oci_spec::runtime::Spec;
 
@@ -21,8 +22,8 @@ pub(super) struct Prepared {
     /// Absolute path of the bundle.
     pub(super) bundle: PathBuf,
     /// The configuration as it was read, for the state directory.
-    pub(super) config: Vec<u8>,
-    pub(super) spec: Spec,
+    pub(super) config: Arc<[u8]>,
+    pub(super) spec: Arc<Spec>,
     pub(super) rootless: bool,
     pub(super) proc: Proc,
     pub(super) plan: Plan,
@@ -82,15 +83,19 @@ fn absolute(path: &Path) -> Result<PathBuf> {
 }
 
 /// The bytes for the state directory, the configuration, and warnings.
-fn configuration(create: &Create, bundle: &Path) -> Result<(Vec<u8>, Spec, Vec<String>)> {
+fn configuration(create: &Create, bundle: &Path) -> Result<(Arc<[u8]>, Arc<Spec>, Vec<String>)> {
     if let Some(given) = &create.spec {
-        let config = serde_json::to_vec(given)
-            .map_err(|error| Error::new(ErrorKind::InvalidConfig, error.to_string()))?;
-        return Ok((config, given.clone(), Vec::new()));
+        let config = match &given.bytes {
+            Some(bytes) => Arc::clone(bytes),
+            None => serde_json::to_vec(&*given.spec)
+                .map_err(|error| Error::new(ErrorKind::InvalidConfig, error.to_string()))?
+                .into(),
+        };
+        return Ok((config, Arc::clone(&given.spec), Vec::new()));
     }
     let config = spec::read(&bundle.join("config.json"))?;
     let (spec, warnings) = spec::load(&config)?;
-    Ok((config, spec, warnings))
+    Ok((config.into(), Arc::new(spec), warnings))
 }
 
 fn cgroup_request<'a>(create: &'a Create, spec: &'a Spec, rootless: bool) -> cgroups::Request<'a> {

@@ -31,21 +31,7 @@ fn directory(from: BorrowedFd<'_>, to: BorrowedFd<'_>, depth: u32) -> Result<()>
         .checked_sub(1)
         .ok_or(Fault::new(Call::PathTooLong, libc::ELOOP))?;
     let from = file::open(from, c".", READ | libc::O_DIRECTORY, 0)?;
-    let mut buffer = [0; 1024];
-    loop {
-        let length = descriptor::directory_entries(from.as_fd(), &mut buffer)?;
-        if length == 0 {
-            return Ok(());
-        }
-        let entries = buffer.get(..length).unwrap_or_default();
-        let mut at = 0;
-        while let Some((name, _, next)) = descriptor::directory_entry(entries, at) {
-            at = next;
-            if name != c"." && name != c".." {
-                entry(from.as_fd(), to, name, depth)?;
-            }
-        }
-    }
+    descriptor::for_each_entry::<1024>(from.as_fd(), |name, _| entry(from.as_fd(), to, name, depth))
 }
 
 /// Copies one file. What it is is asked of the descriptor, which stays the same file.

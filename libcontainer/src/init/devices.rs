@@ -5,7 +5,6 @@ use core::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::state::Child;
-use crate::path::{self, How};
 use crate::plan::step::{Attributes, DeviceStep, Source};
 use crate::sys::file::{self, Status};
 use crate::sys::{Call, Fault, Result, mount};
@@ -15,10 +14,10 @@ const DIFFERS: Fault = Fault::new(Call::DeviceDiffers, libc::EEXIST);
 impl Child<'_> {
     /// Makes a device node or FIFO, or binds the host's.
     pub(super) fn make_device(&mut self, step: &DeviceStep) -> Result<()> {
-        let (parent, name) = path::ensure_parent(self.root()?, &step.path)?;
+        let (parent, name) = self.parent_of(&step.path)?;
         match &step.bind {
-            Some(source) => self.bind_device(step, source, parent.as_fd(), name.as_cstr()),
-            None => make_node(step, parent.as_fd(), name.as_cstr()),
+            Some(source) => self.bind_device(step, source, parent, name.as_cstr()),
+            None => make_node(step, parent, name.as_cstr()),
         }
     }
 
@@ -42,16 +41,16 @@ impl Child<'_> {
             return if step.listed { Err(DIFFERS) } else { Ok(()) };
         }
         let tree = self.tree(source, &Attributes::default())?;
-        if !is_wanted(step, &file::status(tree.fd.as_fd())?) {
+        if !is_wanted(step, &file::status(tree.fd)?) {
             return Err(DIFFERS);
         }
-        mount::attach(tree.fd.as_fd(), target.as_fd())
+        mount::attach(tree.fd, target.as_fd())
     }
 
     /// Makes a symbolic link; what is there already is left alone.
     pub(super) fn make_link(&mut self, link: &CStr, to: &CStr) -> Result<()> {
-        let (parent, name) = path::ensure_parent(self.root()?, link)?;
-        match file::make_link(to, parent.as_fd(), name.as_cstr()) {
+        let (parent, name) = self.parent_of(link)?;
+        match file::make_link(to, parent, name.as_cstr()) {
             Err(fault) if fault.errno == libc::EEXIST => Ok(()),
             other => other,
         }
@@ -59,12 +58,15 @@ impl Child<'_> {
 
     /// Replaces `/dev/ptmx` by a link to the container's own.
     pub(super) fn link_ptmx(&mut self) -> Result<()> {
-        let dev = path::resolve(self.root()?, c"dev", How::default())?;
-        match file::unlink(dev.as_fd(), c"ptmx") {
-            Err(fault) if fault.errno != libc::ENOENT => return Err(fault),
-            _ => {}
+        let (dev, name) = self.parent_of(c"/dev/ptmx")?;
+        let link = || file::make_link(c"pts/ptmx", dev, name.as_cstr());
+        match link() {
+            Err(fault) if fault.errno == libc::EEXIST => {
+                file::unlink(dev, name.as_cstr())?;
+                link()
+            }
+            other => other,
         }
-        file::make_link(c"pts/ptmx", dev.as_fd(), c"ptmx")
     }
 }
 
@@ -77,12 +79,17 @@ fn make_node(step: &DeviceStep, parent: BorrowedFd<'_>, name: &CStr) -> Result<(
     if !exists {
         made?;
     }
+    let found = file::status_at(parent, name, libc::AT_SYMLINK_NOFOLLOW)?;
+    if !is_wanted(step, &found) {
+        return Err(DIFFERS);
+    }
+    if exists || (found.uid, found.gid) == (step.uid, step.gid) {
+        return Ok(());
+    }
+    // What changes owner must be what was looked at.
     let node = open_entry(parent, name)?;
     if !is_wanted(step, &file::status(node.as_fd())?) {
         return Err(DIFFERS);
-    }
-    if exists {
-        return Ok(());
     }
     file::change_owner(node.as_fd(), step.uid, Some(step.gid))
 }

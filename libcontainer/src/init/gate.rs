@@ -1,6 +1,6 @@
 //! The last moments before the program: telling the parent, waiting, closing what is not passed on.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use super::state::Child;
 use crate::sync::Message;
@@ -39,15 +39,16 @@ impl Child<'_> {
     /// the program does not get either. While this process waits, and that may be long, others of the
     /// container run: nothing may be left here that leads to the host.
     pub(super) fn close_from(&mut self, first: u32) -> Result<()> {
-        self.host_pid = Some(self.host_pid()?);
-        // What is owned is given up before its number is closed.
-        (self.root, self.null, self.empty) = (None, None, None);
+        if self.names_itself {
+            self.host_pid = Some(self.host_pid()?);
+        }
+        self.forget();
         self.descriptors.fill(-1);
         self.first_closed = first;
         let gate = self.gate.unwrap_or(self.sync);
         let (sync, gate) = (number(self.sync), number(gate));
         let kept = [sync.min(gate), sync.max(gate)];
-        match close_around(first, kept) {
+        match close_around(first, &kept) {
             // Kernels before 5.9 do not know the call; the container's own filter may not either.
             Err(fault) if matches!(fault.errno, libc::ENOSYS | libc::EPERM) => {
                 close_listed(self.proc()?, first, kept)?;
@@ -83,14 +84,57 @@ impl Child<'_> {
     }
 }
 
+/// How many descriptors of its own the child leaves open before it closes those that it no longer
+/// needs: many mounts must not come up against the limit of open files.
+const MANY: i32 = 256;
+
+impl Child<'_> {
+    /// Gives up a descriptor that a step has opened and does not close: `CloseFrom` closes all of
+    /// them by one call.
+    pub(super) fn leave(&self, opened: OwnedFd) -> BorrowedFd<'static> {
+        let left = descriptor::leave_open(opened);
+        self.last_left
+            .set(self.last_left.get().max(left.as_raw_fd()));
+        left
+    }
+
+    /// Between two steps: closes what was left open, should it be much, but for what later steps use.
+    pub(super) fn tidy(&mut self) -> Result<()> {
+        let last = self.last_left.get();
+        if last - self.first_own < MANY {
+            return Ok(());
+        }
+        self.known = None;
+        let mut kept = [self.root, self.null, self.empty].map(|kept| kept.map_or(0, number));
+        kept.sort_unstable();
+        let first = self.first_own.unsigned_abs();
+        match close_around(first, &kept) {
+            Err(fault) if matches!(fault.errno, libc::ENOSYS | libc::EPERM) => {
+                for open in (first..=last.unsigned_abs()).filter(|open| !kept.contains(open)) {
+                    // Not every number is open.
+                    let _ = descriptor::close(i32::try_from(open).unwrap_or(-1));
+                }
+            }
+            other => other?,
+        }
+        self.last_left.set(self.first_own);
+        Ok(())
+    }
+
+    /// What is forgotten before its number is closed.
+    fn forget(&mut self) {
+        (self.root, self.null, self.empty, self.known) = (None, None, None, None);
+    }
+}
+
 fn number(descriptor: BorrowedFd<'_>) -> u32 {
     descriptor.as_raw_fd().unsigned_abs()
 }
 
-/// Closes everything from `first` on but two descriptors, the lower one first.
-fn close_around(first: u32, kept: [u32; 2]) -> Result<()> {
+/// Closes everything from `first` on but some descriptors, which are in order.
+fn close_around(first: u32, kept: &[u32]) -> Result<()> {
     let mut from = first;
-    for kept in kept {
+    for &kept in kept {
         if kept > from {
             descriptor::close_range(from, kept - 1)?;
         }
@@ -119,22 +163,11 @@ fn close_listed(proc: BorrowedFd<'_>, first: u32, kept: [u32; 2]) -> Result<()> 
 /// Calls `action` with the number of each open descriptor.
 fn for_each_open(proc: BorrowedFd<'_>, action: impl Fn(RawFd) -> Result<()>) -> Result<()> {
     let directory = file::open(proc, c"self/fd", libc::O_RDONLY | libc::O_DIRECTORY, 0)?;
-    let mut buffer = [0; 2048];
-    loop {
-        let length = descriptor::directory_entries(directory.as_fd(), &mut buffer)?;
-        if length == 0 {
-            return Ok(());
+    descriptor::for_each_entry::<2048>(directory.as_fd(), |name, _| {
+        let open = name.to_str().ok().and_then(|name| name.parse().ok());
+        match open {
+            Some(open) if open != directory.as_raw_fd() => action(open),
+            _ => Ok(()),
         }
-        let entries = buffer.get(..length).unwrap_or_default();
-        let mut at = 0;
-        while let Some((name, _, next)) = descriptor::directory_entry(entries, at) {
-            at = next;
-            let open = name.to_str().ok().and_then(|name| name.parse().ok());
-            if let Some(open) = open
-                && open != directory.as_raw_fd()
-            {
-                action(open)?;
-            }
-        }
-    }
+    })
 }

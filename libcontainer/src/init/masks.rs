@@ -5,7 +5,7 @@
 //! memory on machines with many CPUs.
 
 use core::ffi::CStr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 
 use super::attributes::{Rest, apply};
 use super::state::Child;
@@ -18,7 +18,7 @@ impl Child<'_> {
     /// Takes the null device from which files are masked.
     pub(super) fn take_null(&mut self, source: &Source) -> Result<()> {
         let tree = self.tree(source, &Attributes::default())?;
-        if !file::status(tree.fd.as_fd())?.is_null_device() {
+        if !file::status(tree.fd)?.is_null_device() {
             return Err(Fault::new(Call::VerifyNull, 0));
         }
         self.null = Some(tree.fd);
@@ -31,36 +31,33 @@ impl Child<'_> {
         let Some(target) = self.existing(path)? else {
             return Ok(());
         };
-        if file::status(target.as_fd())?.is_directory() {
-            self.mask_directory(target.as_fd())
+        if file::status(target)?.is_directory() {
+            self.mask_directory(path, target)
         } else {
-            self.mask_file(target.as_fd())
+            self.mask_file(target)
         }
     }
 
     fn mask_file(&mut self, target: BorrowedFd<'_>) -> Result<()> {
-        let null = match &self.null {
-            Some(null) => null.as_fd(),
-            None => return Err(Fault::new(Call::MissingDescriptor, 0)),
-        };
+        let null = self.null.ok_or(Fault::new(Call::MissingDescriptor, 0))?;
         // A detached tree cannot be cloned before kernel 6.15, an attached one can.
         if self.null_is_attached {
-            let clone = mount::clone_tree(null, c"", false)?;
-            return mount::attach(clone.as_fd(), target);
+            let clone = self.leave(mount::clone_tree(null, c"", false)?);
+            return mount::attach(clone, target);
         }
         mount::attach(null, target)?;
         self.null_is_attached = true;
         Ok(())
     }
 
-    fn mask_directory(&mut self, target: BorrowedFd<'_>) -> Result<()> {
-        if let Some(empty) = &self.empty {
-            let clone = mount::clone_tree(empty.as_fd(), c"", false)?;
-            return mount::attach(clone.as_fd(), target);
+    fn mask_directory(&mut self, path: &CStr, target: BorrowedFd<'_>) -> Result<()> {
+        if let Some(empty) = self.empty {
+            let clone = self.leave(mount::clone_tree(empty, c"", false)?);
+            return mount::attach(clone, target);
         }
-        let empty = empty_directory()?;
-        mount::attach(empty.as_fd(), target)?;
-        self.empty = Some(empty);
+        cover(target)?;
+        // What lies there now is what was mounted.
+        self.empty = self.existing(path)?;
         Ok(())
     }
 
@@ -69,48 +66,41 @@ impl Child<'_> {
         let Some(target) = self.existing(path)? else {
             return Ok(());
         };
-        let tree = mount::clone_tree(target.as_fd(), c"", true)?;
+        let tree = self.leave(mount::clone_tree(target, c"", true)?);
         let attributes = Attributes {
             set: attr::RDONLY,
             ..Attributes::default()
         };
-        let rest: Rest = apply(tree.as_fd(), &attributes)?;
-        mount::attach(tree.as_fd(), target.as_fd())?;
-        self.finish(tree.as_fd(), &attributes, rest)
+        let rest: Rest = apply(tree, &attributes)?;
+        mount::attach(tree, target)?;
+        self.finish(tree, &attributes, rest)
     }
 
     /// The file at a path. That something is missing counts only here: later, with the file in hand,
     /// `ENOENT` would mean that somebody plays.
-    fn existing(&mut self, path: &CStr) -> Result<Option<OwnedFd>> {
+    fn existing(&mut self, path: &CStr) -> Result<Option<BorrowedFd<'static>>> {
         match path::resolve(self.root()?, path, How::default()) {
-            Ok(found) => Ok(Some(found)),
+            Ok(found) => Ok(Some(self.leave(found))),
             Err(fault) if matches!(fault.errno, libc::ENOENT | libc::ENOTDIR) => Ok(None),
             Err(fault) => Err(fault),
         }
     }
 }
 
-/// An empty read-only directory, as small as the kernel lets it be: some count one inode more than
-/// the root's own.
-fn empty_directory() -> Result<OwnedFd> {
-    for inodes in [c"1", c"2"] {
-        match small_tmpfs(Some(inodes)) {
+/// Covers a directory with an empty read-only one, as small as the kernel lets it be: some count one
+/// inode more than the root's own.
+fn cover(target: BorrowedFd<'_>) -> Result<()> {
+    file::enter(target)?;
+    let flags = libc::MS_RDONLY | libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
+    let options = [
+        c"mode=0755,nr_blocks=1,nr_inodes=1",
+        c"mode=0755,nr_blocks=1,nr_inodes=2",
+    ];
+    for options in options {
+        match mount::mount_here(c"tmpfs", c"tmpfs", flags, options) {
             Err(fault) if matches!(fault.errno, libc::EINVAL | libc::ENOSPC) => {}
             other => return other,
         }
     }
-    small_tmpfs(None)
-}
-
-fn small_tmpfs(inodes: Option<&CStr>) -> Result<OwnedFd> {
-    let context = mount::open_filesystem(c"tmpfs")?;
-    let context = context.as_fd();
-    mount::set_string(context, c"mode", c"0755")?;
-    if let Some(inodes) = inodes {
-        mount::set_string(context, c"nr_blocks", c"1")?;
-        mount::set_string(context, c"nr_inodes", inodes)?;
-    }
-    mount::create_superblock(context)?;
-    let attributes = attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC;
-    mount::mount_filesystem(context, attributes)
+    mount::mount_here(c"tmpfs", c"tmpfs", flags, c"mode=0755")
 }

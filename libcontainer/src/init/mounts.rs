@@ -6,9 +6,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use super::attributes::{Rest, apply, split_for_new};
 use super::copy;
 use super::state::Child;
+use crate::path::text::Text;
 use crate::path::{self, How, Make};
 use crate::plan::step::{Attributes, MountStep, Param, Source, TargetKind};
-use crate::sys::mount::{self, MountAttr};
+use crate::sys::mount::{self, MountAttr, attr};
 use crate::sys::{Call, Fault, Result, descriptor, file};
 
 /// Inode of the root of every procfs (`PROC_ROOT_INO`).
@@ -16,52 +17,82 @@ const PROC_ROOT_INODE: u64 = 1;
 
 /// A mount that is not attached yet.
 pub(super) struct Tree {
-    pub fd: OwnedFd,
+    pub fd: BorrowedFd<'static>,
     pub rest: Rest,
 }
 
 impl Child<'_> {
     /// Mounts something inside the root.
     pub(super) fn mount(&mut self, step: &MountStep) -> Result<()> {
+        if let Some(simple) = Simple::of(step)
+            && self.mount_simply(step, &simple)?
+        {
+            return Ok(());
+        }
         let tree = self.tree(&step.source, &step.attributes)?;
         if let Some(idmap) = step.idmap {
             let mapped = MountAttr::id_mapped(self.slot(idmap.slot)?);
-            mount::set_attributes(tree.fd.as_fd(), &mapped, idmap.recursive)?;
+            mount::set_attributes(tree.fd, &mapped, idmap.recursive)?;
         }
         if step.procfs_only {
-            must_be_procfs_root(tree.fd.as_fd())?;
+            must_be_procfs_root(tree.fd)?;
         }
         if path::is_root(&step.target) {
             return self.mount_root(tree, &step.attributes);
         }
-        let (target, was_made) = self.target(step, tree.fd.as_fd())?;
+        let is_directory = match step.target_kind {
+            TargetKind::Directory => true,
+            TargetKind::LikeSource => file::status(tree.fd)?.is_directory(),
+        };
+        let (target, was_made) = self.target(step, is_directory)?;
         if step.copy_up {
-            copy::contents(target.as_fd(), tree.fd.as_fd())?;
+            copy::contents(target, tree.fd)?;
         }
         if step.inherit_mode && !was_made {
-            copy::owner_and_mode(target.as_fd(), tree.fd.as_fd())?;
+            copy::owner_and_mode(target, tree.fd)?;
         }
-        mount::attach(tree.fd.as_fd(), target.as_fd())?;
-        self.finish(tree.fd.as_fd(), &step.attributes, tree.rest)
+        mount::attach(tree.fd, target)?;
+        self.covered(was_made);
+        self.finish(tree.fd, &step.attributes, tree.rest)
+    }
+
+    /// Mounts a new instance of a file system by one call, on a directory that was entered by its
+    /// descriptor. Says whether it did: where the kernel refuses, the long way tells which parameter
+    /// is at fault, or finds another source.
+    fn mount_simply(&mut self, step: &MountStep, simple: &Simple<'_>) -> Result<bool> {
+        let (target, was_made) = self.target(step, true)?;
+        file::enter(target)?;
+        let options = simple.options.as_cstr();
+        let mounted = mount::mount_here(simple.kind, simple.source, simple.flags, options).is_ok();
+        if mounted {
+            self.covered(was_made);
+        }
+        Ok(mounted)
     }
 
     /// A mount on `/`: what follows happens on it.
     fn mount_root(&mut self, tree: Tree, attributes: &Attributes) -> Result<()> {
         let root = self.root()?;
-        mount::attach(tree.fd.as_fd(), root)?;
-        file::enter(tree.fd.as_fd())?;
-        let (fd, rest) = (tree.fd, tree.rest);
-        let again = file::open(fd.as_fd(), c".", libc::O_PATH | libc::O_DIRECTORY, 0)?;
-        self.root = Some(fd);
-        self.finish(again.as_fd(), attributes, rest)
+        mount::attach(tree.fd, root)?;
+        file::enter(tree.fd)?;
+        (self.root, self.known) = (Some(tree.fd), None);
+        self.finish(tree.fd, attributes, tree.rest)
+    }
+
+    /// A mount covers a directory: one that was just made in the known parent cannot be that parent,
+    /// nor above it.
+    fn covered(&mut self, was_made: bool) {
+        if !was_made {
+            self.known = None;
+        }
     }
 
     /// The place of a mount, made where it is missing, and whether it was.
-    fn target(&mut self, step: &MountStep, tree: BorrowedFd<'_>) -> Result<(OwnedFd, bool)> {
-        let is_directory = match step.target_kind {
-            TargetKind::Directory => true,
-            TargetKind::LikeSource => file::status(tree)?.is_directory(),
-        };
+    fn target(
+        &mut self,
+        step: &MountStep,
+        is_directory: bool,
+    ) -> Result<(BorrowedFd<'static>, bool)> {
         let make = if is_directory {
             Make::Directory
         } else {
@@ -69,19 +100,58 @@ impl Child<'_> {
         };
         let how = How {
             no_links: step.strict_target,
+            directory: is_directory,
             ..How::default()
         };
-        let (target, was_made) = path::ensure(self.root()?, &step.target, how, make)?;
-        // move_mount(2) says no more than EINVAL of both.
-        match (is_directory, file::status(target.as_fd())?.is_directory()) {
-            (true, false) => return Err(Fault::new(Call::Open, libc::ENOTDIR)),
-            (false, true) => return Err(Fault::new(Call::Open, libc::EISDIR)),
-            _ => {}
+        let (target, was_made) = self.find_or_make(&step.target, how, make)?;
+        if was_made {
+            // Nothing can be made on a procfs.
+            return Ok((target, true));
         }
-        if !step.may_cover_proc && file::is_on_procfs(target.as_fd())? {
+        // move_mount(2) says no more than EINVAL.
+        if !is_directory && file::status(target)?.is_directory() {
+            return Err(Fault::new(Call::Open, libc::EISDIR));
+        }
+        if !step.may_cover_proc && file::is_on_procfs(target)? {
             return Err(Fault::new(Call::TargetOnProcfs, 0));
         }
-        Ok((target, was_made))
+        Ok((target, false))
+    }
+
+    fn find_or_make(
+        &mut self,
+        target: &CStr,
+        how: How,
+        make: Make,
+    ) -> Result<(BorrowedFd<'static>, bool)> {
+        // In a directory where something was made before, this is missing too, as a rule.
+        let (above, _) = path::split(target)?;
+        let is_known = !how.no_links && self.known_parent(above).is_some();
+        if is_known && let Some(made) = self.make_in_parent(target, make)? {
+            return Ok((made, true));
+        }
+        let root = self.root()?;
+        match path::resolve(root, target, how) {
+            Ok(found) => return Ok((self.leave(found), false)),
+            Err(fault) if fault.errno == libc::ENOENT => {}
+            Err(fault) => return Err(fault),
+        }
+        if !how.no_links
+            && !is_known
+            && let Some(made) = self.make_in_parent(target, make)?
+        {
+            return Ok((made, true));
+        }
+        // Below a link, or where one dangles.
+        let (found, was_made) = path::ensure(root, target, how, make)?;
+        Ok((self.leave(found), was_made))
+    }
+
+    /// `None` where something is there already.
+    fn make_in_parent(&mut self, target: &CStr, make: Make) -> Result<Option<BorrowedFd<'static>>> {
+        let (parent, name) = self.parent_of(target)?;
+        let made = path::make_new(parent, name.as_cstr(), make)?;
+        Ok(made.map(|made| self.leave(made)))
     }
 
     /// The detached tree of a source, with its attributes.
@@ -95,7 +165,8 @@ impl Child<'_> {
                 let (taken, left) = split_for_new(attributes);
                 match filesystem(fstype, params, taken) {
                     Ok(fd) => {
-                        let rest = apply(fd.as_fd(), &left)?;
+                        let fd = self.leave(fd);
+                        let rest = apply(fd, &left)?;
                         Ok(Tree { fd, rest })
                     }
                     Err(fault) => match fallback {
@@ -107,9 +178,8 @@ impl Child<'_> {
                 }
             }
             Source::Tree(slot) => {
-                // The slot keeps its own descriptor, which `CloseFrom` closes.
-                let fd = descriptor::duplicate(self.slot(*slot)?)?;
-                let rest = apply(fd.as_fd(), attributes)?;
+                let fd = self.slot(*slot)?;
+                let rest = apply(fd, attributes)?;
                 Ok(Tree { fd, rest })
             }
             Source::FirstOf(sources) => {
@@ -123,8 +193,8 @@ impl Child<'_> {
                 Err(missing)
             }
             Source::HostPath { path, recursive } => {
-                let fd = mount::clone_tree(descriptor::CWD, path, *recursive)?;
-                let rest = apply(fd.as_fd(), attributes)?;
+                let fd = self.leave(mount::clone_tree(descriptor::CWD, path, *recursive)?);
+                let rest = apply(fd, attributes)?;
                 Ok(Tree { fd, rest })
             }
         }
@@ -133,9 +203,106 @@ impl Child<'_> {
     /// Changes the attributes of a mount that is there.
     pub(super) fn set_attributes(&mut self, target: &CStr, attributes: &Attributes) -> Result<()> {
         let target = path::resolve(self.root()?, target, How::default())?;
-        let rest = apply(target.as_fd(), attributes)?;
-        self.finish(target.as_fd(), attributes, rest)
+        let target = self.leave(target);
+        let rest = apply(target, attributes)?;
+        self.finish(target, attributes, rest)
     }
+}
+
+/// A mount that mount(2) makes as well as the calls for a detached tree do.
+struct Simple<'a> {
+    kind: &'a CStr,
+    source: &'a CStr,
+    flags: u64,
+    options: Text<OPTIONS>,
+}
+
+/// Room for the options of [`Simple`].
+const OPTIONS: usize = 512;
+
+/// File systems whose options mount(2) gives them as they are; it makes the instance read-only and
+/// not the mount alone, which for these makes no difference.
+const SIMPLE: [(&CStr, bool); 5] = [
+    (c"proc", true),
+    (c"sysfs", true),
+    (c"mqueue", true),
+    (c"devpts", false),
+    (c"tmpfs", false),
+];
+
+/// `MOUNT_ATTR_*` and `MS_*` of the same meaning.
+const SIMPLE_FLAGS: [(u64, u64); 7] = [
+    (attr::RDONLY, libc::MS_RDONLY),
+    (attr::NOSUID, libc::MS_NOSUID),
+    (attr::NODEV, libc::MS_NODEV),
+    (attr::NOEXEC, libc::MS_NOEXEC),
+    (attr::NOATIME, libc::MS_NOATIME),
+    (attr::STRICTATIME, libc::MS_STRICTATIME),
+    (attr::NODIRATIME, libc::MS_NODIRATIME),
+];
+
+impl<'a> Simple<'a> {
+    fn of(step: &'a MountStep) -> Option<Self> {
+        let Source::Filesystem { fstype, params, .. } = &step.source else {
+            return None;
+        };
+        let (kind, may_be_read_only) = *SIMPLE.iter().find(|(kind, _)| *kind == &**fstype)?;
+        let (taken, left) = split_for_new(&step.attributes);
+        let read_only = taken & attr::RDONLY != 0;
+        let needs_tree =
+            step.copy_up || step.inherit_mode || step.procfs_only || step.idmap.is_some();
+        if needs_tree
+            || left != Attributes::default()
+            || (read_only && !may_be_read_only)
+            || path::is_root(&step.target)
+        {
+            return None;
+        }
+        let mut flags = 0;
+        let mut rest = taken;
+        for (attribute, flag) in SIMPLE_FLAGS {
+            if taken & attribute != 0 {
+                flags |= flag;
+                rest &= !attribute;
+            }
+        }
+        let (source, options) = simple_options(params)?;
+        (rest == 0).then_some(Self {
+            kind,
+            source: source.unwrap_or(c"none"),
+            flags,
+            options,
+        })
+    }
+}
+
+/// The source, and the parameters as one text: only those that are taken apart again as they were.
+fn simple_options(params: &[Param]) -> Option<(Option<&CStr>, Text<OPTIONS>)> {
+    let mut source = None;
+    let mut text = Text::new();
+    for param in params {
+        let (key, value) = match param {
+            Param::Text { key, value } if &**key == c"source" => {
+                source = Some(&**value);
+                continue;
+            }
+            Param::Text { key, value } => (key, Some(value)),
+            Param::Flag(key) => (key, None),
+        };
+        for (before, part) in [(&b","[..], Some(key)), (b"=", value)] {
+            let Some(part) = part.map(|part| part.to_bytes()) else {
+                continue;
+            };
+            if part.iter().any(|byte| matches!(byte, b',' | b'\\' | b'"')) {
+                return None;
+            }
+            if !text.as_bytes().is_empty() {
+                text.push(before).ok()?;
+            }
+            text.push(part).ok()?;
+        }
+    }
+    Some((source, text))
 }
 
 /// A new instance of a file system, detached.

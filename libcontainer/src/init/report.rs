@@ -80,12 +80,16 @@ impl Child<'_> {
             let mut bytes = [0; MESSAGE_LEN];
             let before = filled;
             let descriptors = &mut *self.descriptors;
+            let first_own = &mut self.first_own;
             let length = socket::receive(self.sync, &mut bytes, |descriptor| {
                 let place = missing
                     .next()
                     .and_then(|slot| descriptors.get_mut(usize::from(slot.0)));
                 if let Some(place) = place {
-                    *place = descriptor.into_raw_fd();
+                    let received = descriptor.into_raw_fd();
+                    *place = received;
+                    // It stays, as if it had been inherited.
+                    *first_own = (*first_own).max(received + 1);
                     filled += 1;
                 }
             })?;
@@ -96,6 +100,8 @@ impl Child<'_> {
                 return Err(UNEXPECTED);
             }
         }
+        let last = self.last_left.get();
+        self.last_left.set(last.max(self.first_own));
         Ok(())
     }
 }

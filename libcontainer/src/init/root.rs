@@ -17,6 +17,7 @@ impl Child<'_> {
     pub(super) fn propagate(&mut self, flags: u64) -> Result<()> {
         let apart = libc::MS_PRIVATE | libc::MS_SLAVE | libc::MS_UNBINDABLE;
         self.shares_propagation = flags & apart == 0;
+        self.stands_apart = !self.shares_propagation && flags & libc::MS_REC != 0;
         mount::change(c"/", flags)
     }
 
@@ -28,28 +29,31 @@ impl Child<'_> {
         attributes: &Attributes,
     ) -> Result<()> {
         let tree = self.tree(source, attributes)?;
-        let place = file::open(descriptor::CWD, path, DIRECTORY, 0)?;
+        let place = self.leave(file::open(descriptor::CWD, path, DIRECTORY, 0)?);
         if self.shares_propagation {
-            make_holder_private(place.as_fd())?;
+            make_holder_private(place)?;
         }
-        mount::attach(tree.fd.as_fd(), place.as_fd())?;
-        file::enter(tree.fd.as_fd())?;
-        let again = file::open(tree.fd.as_fd(), c".", DIRECTORY, 0)?;
-        self.root = Some(tree.fd);
-        self.finish(again.as_fd(), attributes, tree.rest)
+        mount::attach(tree.fd, place)?;
+        file::enter(tree.fd)?;
+        (self.root, self.known) = (Some(tree.fd), None);
+        self.finish(tree.fd, attributes, tree.rest)
     }
 
     /// Takes a directory as the root without mounting anything.
     pub(super) fn open_root(&mut self, path: &CStr) -> Result<()> {
-        let root = file::open(descriptor::CWD, path, DIRECTORY, 0)?;
-        file::enter(root.as_fd())?;
-        self.root = Some(root);
+        let root = self.leave(file::open(descriptor::CWD, path, DIRECTORY, 0)?);
+        file::enter(root)?;
+        (self.root, self.known) = (Some(root), None);
         Ok(())
     }
 
     /// Exchanges the roots and lets go of the old one.
     pub(super) fn pivot(&mut self) -> Result<()> {
-        let old = file::open(descriptor::CWD, c"/", DIRECTORY, 0)?;
+        let old = if self.stands_apart {
+            None
+        } else {
+            Some(self.leave(file::open(descriptor::CWD, c"/", DIRECTORY, 0)?))
+        };
         file::enter(self.root()?)?;
         match mount::pivot_root() {
             Err(fault) if fault.errno == libc::EINVAL => {
@@ -60,7 +64,12 @@ impl Child<'_> {
             }
             other => other?,
         }
-        file::enter(old.as_fd())?;
+        let Some(old) = old else {
+            // The old root lies over the working directory, which is the new one, and this takes what
+            // is topmost (pivot_root(2)).
+            return mount::detach(c".");
+        };
+        file::enter(old)?;
         // Only the old root: what is detached here stays attached on the host.
         mount::change(c".", libc::MS_SLAVE | libc::MS_REC)?;
         mount::detach(c".")?;
@@ -93,13 +102,13 @@ impl Child<'_> {
     }
 
     pub(super) fn make_root_read_only(&mut self) -> Result<()> {
-        let root = descriptor::duplicate(self.root()?)?;
+        let root = self.root()?;
         let attributes = Attributes {
             set: attr::RDONLY,
             ..Attributes::default()
         };
-        let rest = apply(root.as_fd(), &attributes)?;
-        self.finish(root.as_fd(), &attributes, rest)
+        let rest = apply(root, &attributes)?;
+        self.finish(root, &attributes, rest)
     }
 }
 

@@ -1,11 +1,14 @@
 //! What the child remembers from step to step.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use core::cell::Cell;
+use core::ffi::CStr;
+use std::os::fd::{BorrowedFd, RawFd};
 
-use crate::path::text::NameText;
+use crate::path::{self, text::NameText};
 use crate::plan::step::Slot;
 use crate::plan::{IdMaps, Image};
-use crate::sys::{Call, Fault, Result, descriptor, file, process};
+use crate::sys::file::{self, Status};
+use crate::sys::{Call, Fault, Result, descriptor, process};
 
 /// The child.
 pub(super) struct Child<'a> {
@@ -29,18 +32,31 @@ pub(super) struct Child<'a> {
     pub umask: u32,
     /// Whether a step set it.
     pub umask_is_set: bool,
+    /// Whether a step needs the process's number after procfs is closed.
+    pub names_itself: bool,
     /// The container's root directory; the process's own where no step said.
-    pub root: Option<OwnedFd>,
+    pub root: Option<BorrowedFd<'static>>,
+    /// The directory in which something was made last, by its path as the plan has it: several steps
+    /// in a row make something in `/dev`.
+    pub known: Option<(NameText, BorrowedFd<'static>)>,
+    /// The lowest number that a descriptor of the child's own may have.
+    pub first_own: RawFd,
+    /// The highest number of a descriptor that was left open.
+    pub last_left: Cell<RawFd>,
+    /// What descriptors 0 to 2 are, where a step has looked.
+    pub stdio: [Option<Status>; 3],
     /// From which number on everything was closed; 0 before.
     pub first_closed: u32,
     /// Whether mounts of this namespace propagate to others.
     pub shares_propagation: bool,
+    /// Whether no mount of this namespace propagates to others.
+    pub stands_apart: bool,
     /// The null device as a mount.
-    pub null: Option<OwnedFd>,
+    pub null: Option<BorrowedFd<'static>>,
     /// Whether it covers a file already, so that it can be cloned.
     pub null_is_attached: bool,
     /// The empty directory as a mount, where it was attached first.
-    pub empty: Option<OwnedFd>,
+    pub empty: Option<BorrowedFd<'static>>,
     /// Whether the working directory has been entered.
     pub directory_is_set: bool,
     /// Which candidate of the image is executed.
@@ -83,14 +99,38 @@ impl Child<'_> {
     }
 
     /// The container's root directory.
-    pub(super) fn root(&mut self) -> Result<BorrowedFd<'_>> {
-        if self.root.is_none() {
-            let flags = libc::O_PATH | libc::O_DIRECTORY;
-            self.root = Some(file::open(descriptor::CWD, c"/", flags, 0)?);
+    pub(super) fn root(&mut self) -> Result<BorrowedFd<'static>> {
+        match self.root {
+            Some(root) => Ok(root),
+            None => {
+                let flags = libc::O_PATH | libc::O_DIRECTORY;
+                let root = self.leave(file::open(descriptor::CWD, c"/", flags, 0)?);
+                self.root = Some(root);
+                Ok(root)
+            }
         }
-        match &self.root {
-            Some(root) => Ok(root.as_fd()),
-            None => Err(Fault::new(Call::MissingDescriptor, 0)),
+    }
+
+    /// The directory that holds the last component of `path`, made where it is missing, and the name
+    /// of that component.
+    pub(super) fn parent_of(&mut self, path: &CStr) -> Result<(BorrowedFd<'static>, NameText)> {
+        let (above, name) = path::split(path)?;
+        if let Some(known) = self.known_parent(above) {
+            return Ok((known, name));
+        }
+        let directory = path::ensure_directory(self.root()?, above)?;
+        let directory = self.leave(directory);
+        let mut text = NameText::new();
+        self.known = text.push(above).is_ok().then_some((text, directory));
+        Ok((directory, name))
+    }
+
+    /// The directory at a path, where the last step to make something did it there and no mount came
+    /// between that could lie over it.
+    pub(super) fn known_parent(&self, path: &[u8]) -> Option<BorrowedFd<'static>> {
+        match &self.known {
+            Some((known, directory)) if known.as_bytes() == path => Some(*directory),
+            _ => None,
         }
     }
 

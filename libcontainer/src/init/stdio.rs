@@ -1,10 +1,11 @@
 //! Descriptors 0 to 2.
 
-use std::os::fd::{AsFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, RawFd};
 
 use super::state::Child;
 use crate::path::{self, How};
-use crate::sys::{Result, descriptor, file};
+use crate::sys::file::{self, Status};
+use crate::sys::{Result, descriptor};
 
 const STDIO: core::ops::Range<i32> = 0..3;
 
@@ -12,6 +13,10 @@ impl Child<'_> {
     /// Replaces the host's null device by the container's. Where the container has none, or has
     /// something else in its place, the host's stays: it does no harm, a link would.
     pub(super) fn reopen_null(&mut self) -> Result<()> {
+        let is_null = self.look_at_stdio().map(|of| of.is_some_and(is_null));
+        if is_null == [false; 3] {
+            return Ok(());
+        }
         let how = How {
             keep_last_link: true,
             ..How::default()
@@ -19,20 +24,47 @@ impl Child<'_> {
         let Ok(null) = path::resolve(self.root()?, c"dev/null", how) else {
             return Ok(());
         };
-        if !file::status(null.as_fd())?.is_null_device() {
+        let null = self.leave(null);
+        if !file::status(null)?.is_null_device() {
             return Ok(());
         }
-        for number in STDIO {
-            let Ok(current) = descriptor::inherited(number) else {
+        for (number, _) in STDIO.zip(is_null).filter(|(_, is_null)| *is_null) {
+            let opened = self.leave(path::reopen(self.proc()?, null, libc::O_RDWR)?);
+            descriptor::duplicate_onto(opened, number)?;
+        }
+        Ok(())
+    }
+
+    /// Gives descriptors 0 to 2 to a user.
+    pub(super) fn own_stdio(&mut self, uid: u32) -> Result<()> {
+        for (number, status) in STDIO.zip(self.look_at_stdio()) {
+            // A caller may pass a closed one.
+            let Some(status) = status else { continue };
+            if status.uid == uid || is_null(status) {
                 continue;
-            };
-            if file::status(current).is_ok_and(|status| status.is_null_device()) {
-                let opened = path::reopen(self.proc()?, null.as_fd(), libc::O_RDWR)?;
-                descriptor::duplicate_onto(opened.as_fd(), number)?;
+            }
+            match file::change_owner(descriptor::inherited(number)?, uid, None) {
+                // The user is not mapped, or the file system forbids it.
+                Err(fault) if matches!(fault.errno, libc::EINVAL | libc::EPERM | libc::EROFS) => {}
+                other => other.map_err(|fault| fault.about(number.unsigned_abs()))?,
             }
         }
         Ok(())
     }
+
+    /// What descriptors 0 to 2 are; `None` for one that is closed. They are looked at once: a null
+    /// device that is replaced by another stays one.
+    fn look_at_stdio(&mut self) -> [Option<Status>; 3] {
+        if self.stdio == [None; 3] {
+            self.stdio =
+                [0, 1, 2].map(|number| descriptor::inherited(number).and_then(file::status).ok());
+        }
+        self.stdio
+    }
+}
+
+fn is_null(status: Status) -> bool {
+    status.is_null_device()
 }
 
 /// Makes these descriptors 0, 1 and 2.
@@ -46,29 +78,4 @@ pub(super) fn replace(streams: [RawFd; 3]) -> Result<()> {
         descriptor::duplicate_onto(stream.as_fd(), number)?;
     }
     Ok(())
-}
-
-/// Gives descriptors 0 to 2 to a user.
-pub(super) fn own(uid: u32) -> Result<()> {
-    for number in STDIO {
-        own_one(descriptor::inherited(number)?, uid)
-            .map_err(|fault| fault.about(number.unsigned_abs()))?;
-    }
-    Ok(())
-}
-
-fn own_one(stream: BorrowedFd<'_>, uid: u32) -> Result<()> {
-    let status = match file::status(stream) {
-        // A caller may pass a closed one.
-        Err(fault) if fault.errno == libc::EBADF => return Ok(()),
-        other => other?,
-    };
-    if status.uid == uid || status.is_null_device() {
-        return Ok(());
-    }
-    match file::change_owner(stream, uid, None) {
-        // The user is not mapped, or the file system forbids it.
-        Err(fault) if matches!(fault.errno, libc::EINVAL | libc::EPERM | libc::EROFS) => Ok(()),
-        other => other,
-    }
 }

@@ -3,10 +3,10 @@
 use std::os::fd::AsFd;
 
 use super::state::Child;
-use super::{namespaces, stdio, user};
+use super::{namespaces, user};
 use crate::plan::step::Step;
 use crate::sync::Message;
-use crate::sys::{Call, Fault, Result, identity, process, schedule, signal};
+use crate::sys::{Call, Fault, Result, identity, process, schedule};
 
 /// A step that [`Child::perform`] sent to the wrong function.
 const NOT_HERE: Result<()> = Err(Fault::new(Call::UnknownStep, 0));
@@ -114,7 +114,7 @@ impl Child<'_> {
                 uid,
             } => self.open_terminal(*socket, *size, *console, *uid),
             Step::ReopenNull => self.reopen_null(),
-            Step::OwnStdio { uid } => stdio::own(*uid),
+            Step::OwnStdio { uid } => self.own_stdio(*uid),
             Step::WorkingDirectory { path, create, last } => {
                 self.enter_directory(path, *create, *last)
             }
@@ -168,7 +168,7 @@ impl Child<'_> {
                 inheritable,
             } => identity::set_capabilities(*effective, *permitted, *inheritable),
             Step::Ambient { raise } => user::set_ambient(*raise),
-            Step::ResetSignals => signal::reset_all(),
+            Step::ResetSignals => self.reset_signals(),
             _ => NOT_HERE,
         }
     }

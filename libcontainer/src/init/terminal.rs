@@ -42,6 +42,7 @@ impl Child<'_> {
         for number in 0..3 {
             descriptor::duplicate_onto(peer.as_fd(), number)?;
         }
+        self.stdio = [None; 3];
         Ok(())
     }
 
@@ -59,13 +60,13 @@ impl Child<'_> {
 
     /// Mounts the terminal on `/dev/console`.
     fn mount_console(&mut self, peer: BorrowedFd<'_>) -> Result<()> {
-        let (dev, name) = path::ensure_parent(self.root()?, c"dev/console")?;
-        match file::make_node(dev.as_fd(), name.as_cstr(), libc::S_IFREG | 0o644, 0) {
+        let (dev, name) = self.parent_of(c"/dev/console")?;
+        match file::make_node(dev, name.as_cstr(), libc::S_IFREG | 0o644, 0) {
             Err(fault) if fault.errno != libc::EEXIST => return Err(fault),
             _ => {}
         }
         let flags = libc::O_PATH | libc::O_NOFOLLOW;
-        let target = file::open(dev.as_fd(), name.as_cstr(), flags, 0)?;
+        let target = file::open(dev, name.as_cstr(), flags, 0)?;
         if file::status(target.as_fd())?.is_link() {
             return Err(Fault::new(Call::Open, libc::ELOOP));
         }

@@ -11,6 +11,7 @@ mod privileges;
 mod roots;
 mod terminal;
 
+use std::cell::Cell;
 use std::ffi::{CStr, CString};
 use std::os::fd::{BorrowedFd, IntoRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -63,9 +64,15 @@ impl Stage {
                 is_ready: false,
                 umask: 0o022,
                 umask_is_set: false,
-                root: Some(std::fs::File::open(root).unwrap().into()),
+                names_itself: true,
+                root: Some(leak(std::fs::File::open(root).unwrap().into())),
+                known: None,
+                first_own: 64,
+                last_left: Cell::new(64),
+                stdio: [None; 3],
                 first_closed: 0,
                 shares_propagation: false,
+                stands_apart: false,
                 null: None,
                 null_is_attached: false,
                 empty: None,

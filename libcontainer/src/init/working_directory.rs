@@ -14,6 +14,11 @@ impl Child<'_> {
         if self.directory_is_set {
             return Ok(());
         }
+        if path::is_root(path) {
+            file::enter(self.root()?)?;
+            self.directory_is_set = true;
+            return Ok(());
+        }
         // Not by chdir(2): a magic link of procfs would lead to what a descriptor is open on.
         let found = match path::resolve(self.root()?, path, How::default()) {
             Err(fault) if create && fault.errno == libc::ENOENT => {

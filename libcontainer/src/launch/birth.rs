@@ -93,6 +93,7 @@ pub(crate) fn bear(plan: &mut Plan, cradle: Cradle<'_>) -> Result<Child> {
         }
         born => Ok(born),
     };
+    sys::descriptor::close_all(entry.writes.into_iter().chain(entry.into));
     leave_pid_namespace(home)?;
     let born = born?.map_err(|fault| Error::fault("the container's process", fault))?;
     Ok(Child {

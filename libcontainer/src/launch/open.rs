@@ -42,6 +42,12 @@ pub(crate) enum Console {
 #[derive(Debug)]
 pub(crate) struct Descriptors(Vec<Option<OwnedFd>>);
 
+impl Drop for Descriptors {
+    fn drop(&mut self) {
+        sys::descriptor::close_all(self.0.drain(..).flatten());
+    }
+}
+
 impl Descriptors {
     /// Opens all that is opened before the clone.
     pub(crate) fn open(plan: &Plan, proc: &Proc, mut given: Given) -> Result<Self> {
@@ -87,7 +93,7 @@ impl Descriptors {
                 recursive,
                 idmap,
             } => self.tree(path, *recursive, *idmap),
-            OpenKind::CgroupTree { path } => self.tree(path, true, None),
+            OpenKind::CgroupTree { path } => self.tree(path, false, None),
             OpenKind::Namespace { path, kind } => namespace(Path::new(&bytes(path)), *kind),
             OpenKind::IdMapNamespace(maps) => id_maps::id_map_namespace(proc.as_fd(), maps),
             OpenKind::ConsoleSocket => match given.console_socket.take().ok_or_else(missing)? {

@@ -2,10 +2,8 @@
 
 #![forbid(unsafe_code)]
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::OFlag;
 use oci_spec::runtime::{LinuxNamespaceType, Spec};
 use procfs::process::MountInfo;
 
@@ -17,6 +15,9 @@ use crate::sys;
 
 /// What a user namespace's `uid_map` holds when it is the host's first one.
 const WHOLE_RANGE: [&str; 3] = ["0", "0", "4294967295"];
+
+/// Inode of the first user namespace (`PROC_USER_INIT_INO`), the same on every machine.
+const FIRST_USER_NAMESPACE: u32 = 0xeffffffd;
 
 /// More CPUs than any kernel has; it ignores those that do not exist or are not permitted.
 const ALL_CPUS: [u8; 128] = [0xff; 128];
@@ -63,7 +64,13 @@ fn wants_selinux(spec: &Spec, process: Option<&oci_spec::runtime::Process>) -> b
 fn last_capability() -> u8 {
     let known = |number: &u8| sys::process::in_bounding_set(u32::from(*number)).is_some();
     let oldest = caps::Capability::CAP_AUDIT_READ.index();
-    (oldest..64).take_while(known).last().unwrap_or(oldest)
+    // The newest that this program has heard of is the kernel's last one, as a rule.
+    let newest = caps::Capability::CAP_CHECKPOINT_RESTORE.index();
+    if known(&newest) {
+        (newest..64).take_while(known).last().unwrap_or(newest)
+    } else {
+        (oldest..newest).take_while(known).last().unwrap_or(oldest)
+    }
 }
 
 /// The namespaces that the configuration joins by path and that are this process's own.
@@ -98,12 +105,13 @@ fn namespace_file(kind: LinuxNamespaceType) -> (&'static str, NamespaceKind) {
 }
 
 fn in_user_namespace(proc: &Proc) -> bool {
-    let mut map = String::new();
-    let read = proc
-        .open_file("self/uid_map", OFlag::O_RDONLY)
-        .is_ok_and(|mut file| file.read_to_string(&mut map).is_ok());
+    if proc.is_first_namespace("user", FIRST_USER_NAMESPACE) {
+        return false;
+    }
     // A kernel without user namespaces has no such file.
-    read && !map.split_ascii_whitespace().eq(WHOLE_RANGE)
+    let map = proc.read("self/uid_map");
+    let text = map.as_deref().map(String::from_utf8_lossy);
+    text.is_some_and(|text| !text.split_ascii_whitespace().eq(WHOLE_RANGE))
 }
 
 /// Whether AppArmor is enabled (apparmor(7)).

@@ -269,27 +269,16 @@ fn prepare(program: &Program<'_>, stdio: &[BorrowedFd<'_>; 3]) -> sys::Result<()
 fn close_listed_on_exec() -> sys::Result<()> {
     let flags = nix::libc::O_RDONLY | nix::libc::O_DIRECTORY | nix::libc::O_CLOEXEC;
     let list = file::open(descriptor::CWD, c"/proc/self/fd", flags, 0)?;
-    let mut entries = [0; 1024];
-    loop {
-        let length = descriptor::directory_entries(list.as_fd(), &mut entries)?;
-        if length == 0 {
-            return Ok(());
+    descriptor::for_each_entry::<1024>(list.as_fd(), |name, _| {
+        let number = name
+            .to_str()
+            .ok()
+            .and_then(|name| name.parse::<RawFd>().ok());
+        match number.filter(|number| *number >= FIRST_OTHER) {
+            Some(number) => descriptor::close_on_exec(number),
+            None => Ok(()),
         }
-        let mut at = 0;
-        while let Some((name, _, next)) = entries
-            .get(..length)
-            .and_then(|entries| descriptor::directory_entry(entries, at))
-        {
-            at = next;
-            let number = name
-                .to_str()
-                .ok()
-                .and_then(|name| name.parse::<RawFd>().ok());
-            if let Some(number) = number.filter(|number| *number >= FIRST_OTHER) {
-                descriptor::close_on_exec(number)?;
-            }
-        }
-    }
+    })
 }
 
 /// Tells the parent why there is no program; returns the child's exit code. Async-signal-safe.

@@ -74,7 +74,7 @@ fn clone_all(
                 recursive,
                 idmap,
             } => clone_one(path, *recursive, *idmap, id_maps),
-            OpenKind::CgroupTree { path } => clone_one(path, true, None, id_maps),
+            OpenKind::CgroupTree { path } => clone_one(path, false, None, id_maps),
             _ => continue,
         };
         tree.and_then(|tree| {

@@ -22,14 +22,19 @@ const RESOLVERS: [(&str, Resolver); 2] = [
 const FOLLOW: How = How {
     keep_last_link: false,
     no_links: false,
+    directory: false,
 };
 const KEEP: How = How {
     keep_last_link: true,
-    no_links: false,
+    ..FOLLOW
 };
 const NO_LINKS: How = How {
-    keep_last_link: false,
     no_links: true,
+    ..FOLLOW
+};
+const DIRECTORY: How = How {
+    directory: true,
+    ..FOLLOW
 };
 
 fn open(path: &Path) -> OwnedFd {
@@ -103,6 +108,11 @@ const TABLE: &[(&str, How, core::result::Result<&str, i32>)] = &[
     ("a/b", NO_LINKS, Ok("a/b")),
     ("relative", NO_LINKS, Err(libc::ELOOP)),
     ("relative/file", NO_LINKS, Err(libc::ELOOP)),
+    ("a/b", DIRECTORY, Ok("a/b")),
+    ("", DIRECTORY, Ok("")),
+    ("relative", DIRECTORY, Ok("a/b")),
+    ("a/b/file", DIRECTORY, Err(libc::ENOTDIR)),
+    ("absolute", DIRECTORY, Err(libc::ENOTDIR)),
     ("missing", FOLLOW, Err(libc::ENOENT)),
     ("missing/..", FOLLOW, Err(libc::ENOENT)),
 ];
@@ -223,7 +233,9 @@ fn the_parent_of_a_name_is_inside_and_the_name_is_one() {
         ("relative/null/", "a/b", "null"),
         ("/fresh/null", "fresh", "null"),
     ] {
-        let (directory, last) = ensure_parent(root.as_fd(), &text(path)).unwrap();
+        let path = text(path);
+        let (above, last) = split(&path).unwrap();
+        let directory = ensure_directory(root.as_fd(), above).unwrap();
         assert_eq!(
             inode(&directory),
             fs::metadata(host.join(parent)).unwrap().ino()
@@ -231,10 +243,26 @@ fn the_parent_of_a_name_is_inside_and_the_name_is_one() {
         assert_eq!(last.as_bytes(), name.as_bytes());
     }
     for bad in ["", "/", "..", "a/..", "a/."] {
-        let fault = ensure_parent(root.as_fd(), &text(bad)).unwrap_err();
-        assert_eq!(fault.errno, libc::EISDIR, "{bad}");
+        let path = text(bad);
+        assert_eq!(split(&path).unwrap_err().errno, libc::EISDIR, "{bad}");
     }
-    ensure_parent(root.as_fd(), c"a/b/file/x").unwrap_err();
+    ensure_directory(root.as_fd(), b"a/b/file").unwrap_err();
+}
+
+#[test]
+fn only_what_is_new_is_made_by_its_name() {
+    let dir = tree();
+    let host = dir.path().join("root");
+    let root = open(&host);
+    let inside = |name: &CStr, make| make_new(root.as_fd(), name, make);
+    for (name, make) in [(c"one", Make::Directory), (c"two", Make::File)] {
+        let made = inside(name, make).unwrap().unwrap();
+        let there = fs::symlink_metadata(host.join(name.to_str().unwrap())).unwrap();
+        assert_eq!(inode(&made), there.ino());
+        assert_eq!(there.is_dir(), make == Make::Directory);
+        assert!(inside(name, make).unwrap().is_none());
+    }
+    assert!(inside(c"dangling", Make::Directory).unwrap().is_none());
 }
 
 #[test]

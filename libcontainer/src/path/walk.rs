@@ -62,6 +62,9 @@ pub(super) fn walk(
             walk.must_be_directory()?;
         }
     }
+    if how.directory {
+        walk.must_be_directory()?;
+    }
     Ok((walk.here, walk.made))
 }
 

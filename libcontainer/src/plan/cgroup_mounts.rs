@@ -210,8 +210,9 @@ fn push(
     mut attributes: Attributes,
 ) -> Result<()> {
     let cloned = !matches!(source, Source::Filesystem { .. });
+    // A clone of one mount: there is nothing below that could need it too.
     if cloned && attributes.propagation | attributes.propagation_recursive == 0 {
-        attributes.propagation_recursive = propagation::SLAVE;
+        attributes.propagation = propagation::SLAVE;
     }
     let step = MountStep {
         target: target(wanted, name)?,

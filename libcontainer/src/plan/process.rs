@@ -307,10 +307,16 @@ fn credentials(b: &mut Builder, context: &Context<'_>) -> Result<()> {
         "process.capabilities.bounding",
         Step::Bounding { keep: bounding },
     );
-    b.step("process.user", Step::KeepCapabilities(true));
+    // Only who ceases to be root loses capabilities by it.
+    let keeps = uid != 0;
+    if keeps {
+        b.step("process.user", Step::KeepCapabilities(true));
+    }
     b.step("process.user.additionalGids", Step::Groups { gids });
     b.step("process.user", Step::User { uid, gid });
-    b.step("process.user", Step::KeepCapabilities(false));
+    if keeps {
+        b.step("process.user", Step::KeepCapabilities(false));
+    }
     b.step(
         "process.capabilities",
         Step::Capabilities {

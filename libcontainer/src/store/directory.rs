@@ -9,7 +9,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg, OFlag, openat, renameat};
+use nix::fcntl::{AT_FDCWD, Flock, FlockArg, OFlag, openat, renameat};
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
@@ -100,6 +100,13 @@ impl Directory {
 
     /// Removes the directory with all that it holds.
     pub(crate) fn remove(&self) -> Result<()> {
+        for name in [STATE, CONFIG] {
+            // What is still there is found below.
+            let _ = unlinkat(self.as_fd(), name, UnlinkatFlags::NoRemoveDir);
+        }
+        if unlinkat(AT_FDCWD, &self.path, UnlinkatFlags::RemoveDir).is_ok() {
+            return Ok(());
+        }
         std::fs::remove_dir_all(&self.path).or_else(|error| match error.kind() {
             IoKind::NotFound => Ok(()),
             _ => Err(Error::system(self.path.display(), "remove", error)),

@@ -1,6 +1,6 @@
 //! Descriptors: what the child inherits, duplicating, marking, closing.
 
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 
 use super::raw::{fd, own, ptr_mut, syscall};
 use super::{Call, Fault, Result};
@@ -17,6 +17,57 @@ pub(crate) fn inherited(raw: RawFd) -> Result<BorrowedFd<'static>> {
     // SAFETY: not -1. `launch` opened it before the clone and leaves it to the child, where nobody
     // owns it; should the promise be broken, the kernel answers EBADF.
     Ok(unsafe { BorrowedFd::borrow_raw(raw) })
+}
+
+/// Gives up a descriptor without closing it: the child closes many at once.
+pub(crate) fn leave_open(owned: OwnedFd) -> BorrowedFd<'static> {
+    let raw = owned.into_raw_fd();
+    // SAFETY: not -1, and nobody owns it any more; should it be used after it was closed, the kernel
+    // answers EBADF.
+    unsafe { BorrowedFd::borrow_raw(raw) }
+}
+
+/// Closes descriptors, those with neighbouring numbers by one call.
+pub(crate) fn close_all(descriptors: impl IntoIterator<Item = OwnedFd>) {
+    let mut numbers: Vec<u32> = descriptors
+        .into_iter()
+        .map(|owned| owned.into_raw_fd().unsigned_abs())
+        .collect();
+    numbers.sort_unstable();
+    for run in numbers.chunk_by(|low, high| low + 1 == *high) {
+        let (Some(&first), Some(&last)) = (run.first(), run.last()) else {
+            continue;
+        };
+        // Every number from the first to the last was ours.
+        if first == last || close_range(first, last).is_err() {
+            for number in run {
+                let _ = close(i32::try_from(*number).unwrap_or(-1));
+            }
+        }
+    }
+}
+
+/// Calls `action` with the name and the type (`DT_*`) of each entry of an open directory but `.` and
+/// `..`. No heap; `N` bytes of stack hold the entries.
+pub(crate) fn for_each_entry<const N: usize>(
+    directory: BorrowedFd<'_>,
+    mut action: impl FnMut(&core::ffi::CStr, u8) -> Result<()>,
+) -> Result<()> {
+    let mut buffer = [0; N];
+    loop {
+        let length = directory_entries(directory, &mut buffer)?;
+        if length == 0 {
+            return Ok(());
+        }
+        let entries = buffer.get(..length).unwrap_or_default();
+        let mut at = 0;
+        while let Some((name, kind, next)) = directory_entry(entries, at) {
+            at = next;
+            if name != c"." && name != c".." {
+                action(name, kind)?;
+            }
+        }
+    }
 }
 
 /// Another descriptor of the same file, close-on-exec.
@@ -57,7 +108,8 @@ pub(crate) fn close(raw: RawFd) -> Result<()> {
     if raw < 0 {
         return Ok(());
     }
-    // SAFETY: a number. Only `init` calls this, for a descriptor whose owner stayed in the parent.
+    // SAFETY: a number. `init` calls this for a descriptor whose owner stayed in the parent, others
+    // for one that they have taken from its owner.
     unsafe { syscall(Call::Close, libc::SYS_close, [raw as usize]) }.map(drop)
 }
 
@@ -75,7 +127,7 @@ pub(crate) fn close_on_exec(raw: RawFd) -> Result<()> {
 /// close_range(2): closes every descriptor from `first` to `last`. Nobody may own one of them.
 pub(crate) fn close_range(first: u32, last: u32) -> Result<()> {
     let args = [first as usize, last as usize, 0];
-    // SAFETY: numbers. Only `init` calls this, which has given up what it owned.
+    // SAFETY: numbers. The callers have taken every one of them from its owner.
     unsafe { syscall(Call::CloseRange, libc::SYS_close_range, args) }.map(drop)
 }
 
@@ -141,7 +193,7 @@ pub(crate) fn wait_readable(
 }
 
 /// getdents64(2): fills `buffer` with directory entries, returns how many bytes it holds.
-pub(crate) fn directory_entries(directory: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize> {
+fn directory_entries(directory: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize> {
     let args = [fd(directory), ptr_mut(buffer), buffer.len()];
     // SAFETY: the kernel writes at most `buffer.len()` bytes to it.
     unsafe { syscall(Call::Getdents, libc::SYS_getdents64, args) }
@@ -149,7 +201,7 @@ pub(crate) fn directory_entries(directory: BorrowedFd<'_>, buffer: &mut [u8]) ->
 
 /// The entry that starts at `at` of what [`directory_entries`] gave: its name, its type (`DT_*`) and
 /// where the next one starts.
-pub(crate) fn directory_entry(entries: &[u8], at: usize) -> Option<(&core::ffi::CStr, u8, usize)> {
+fn directory_entry(entries: &[u8], at: usize) -> Option<(&core::ffi::CStr, u8, usize)> {
     // struct linux_dirent64: inode and offset of eight bytes, length of two, type, name.
     let entry = entries.get(at..)?;
     let length = usize::from(u16::from_ne_bytes([*entry.get(16)?, *entry.get(17)?]));

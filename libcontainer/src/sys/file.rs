@@ -104,6 +104,24 @@ pub(crate) fn read(from: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize> {
     }
 }
 
+/// Reads a file to its end, and no more than `limit` bytes of it. `usual` is the length that most such
+/// files do not reach: then it takes two calls.
+pub(crate) fn read_to_end(from: BorrowedFd<'_>, usual: usize, limit: usize) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut length = 0;
+    while length < limit {
+        if length == bytes.len() {
+            bytes.resize((length + length.max(usual)).min(limit), 0);
+        }
+        match read(from, bytes.get_mut(length..).unwrap_or_default())? {
+            0 => break,
+            read => length += read,
+        }
+    }
+    bytes.truncate(length);
+    Ok(bytes)
+}
+
 /// write(2), once and again after a signal.
 pub(crate) fn write(to: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize> {
     let args = [fd(to), ptr(bytes), bytes.len()];

@@ -165,6 +165,19 @@ pub(crate) fn change(path: &CStr, flags: u64) -> Result<()> {
     .map(drop)
 }
 
+/// Mounts a new file system on the working directory (mount(2)).
+pub(crate) fn mount_here(kind: &CStr, source: &CStr, flags: u64, options: &CStr) -> Result<()> {
+    let args = [
+        text(source),
+        text(c"."),
+        text(kind),
+        flags as usize,
+        text(options),
+    ];
+    // SAFETY: the strings end with a zero byte.
+    unsafe { syscall(Call::Mount, libc::SYS_mount, args) }.map(drop)
+}
+
 /// Mounts an empty tmpfs at a path of the host (mount(2)).
 pub(crate) fn cover_with_tmpfs(path: &CStr) -> Result<()> {
     let tmpfs = text(c"tmpfs");

@@ -36,11 +36,12 @@ fn exchange_mask(new: u64) -> Result<u64> {
     Ok(old)
 }
 
-/// Gives every signal its default action and unblocks all.
-pub(crate) fn reset_all() -> Result<()> {
+/// Gives the signals of a mask, the lowest bit for signal 1, their default action and unblocks all.
+pub(crate) fn reset(mask: u64) -> Result<()> {
     let default = DefaultAction([0; 32]);
     for signal in 1..=SIGNALS {
-        if signal == libc::SIGKILL as usize || signal == libc::SIGSTOP as usize {
+        let is_fixed = signal == libc::SIGKILL as usize || signal == libc::SIGSTOP as usize;
+        if is_fixed || mask & (1 << (signal - 1)) == 0 {
             continue;
         }
         let args = [signal, ptr(&default), 0, SET_LENGTH];
@@ -48,4 +49,9 @@ pub(crate) fn reset_all() -> Result<()> {
         unsafe { syscall(Call::Sigaction, libc::SYS_rt_sigaction, args) }?;
     }
     set_mask(0)
+}
+
+/// Gives every signal its default action and unblocks all.
+pub(crate) fn reset_all() -> Result<()> {
+    reset(u64::MAX)
 }

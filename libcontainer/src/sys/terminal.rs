@@ -61,22 +61,15 @@ struct InterfaceFlags {
     rest: [u8; 22],
 }
 
-/// Sets `IFF_UP` of the loopback interface.
+/// Sets `IFF_UP` of a new network namespace's loopback interface, which has no other flag that can
+/// be set.
 pub(crate) fn loopback_up(socket: BorrowedFd<'_>) -> Result<()> {
-    let mut request = InterfaceFlags {
+    let request = InterfaceFlags {
         name: *b"lo\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
-        flags: 0,
+        flags: libc::IFF_UP as i16,
         rest: [0; 22],
     };
-    let get = [
-        fd(socket),
-        libc::SIOCGIFFLAGS as usize,
-        ptr_mut(&mut request),
-    ];
-    // SAFETY: the structure is as long as `struct ifreq`.
-    unsafe { syscall(Call::Siocgifflags, libc::SYS_ioctl, get) }?;
-    request.flags |= libc::IFF_UP as i16;
     let set = [fd(socket), libc::SIOCSIFFLAGS as usize, ptr(&request)];
-    // SAFETY: as above; the kernel only reads.
+    // SAFETY: the structure is as long as `struct ifreq`, which the kernel only reads.
     unsafe { syscall(Call::Siocsifflags, libc::SYS_ioctl, set) }.map(drop)
 }

@@ -17,7 +17,8 @@ use crate::output::Status;
 pub(super) fn create(context: &Context<'_>) -> Result<Status, Failure> {
     let make = || -> Result<Status, Failure> {
         let options = context.process_options()?;
-        request(context, true)?.process(options).create()?;
+        let (request, _) = request(context, true)?;
+        request.process(options).create()?;
         Ok(Status::Success)
     };
     make().map_err(|source| Failure::Make {
@@ -27,48 +28,70 @@ pub(super) fn create(context: &Context<'_>) -> Result<Status, Failure> {
 }
 
 /// The container that the options of `create` and `run` describe; how its process is connected is
-/// for the caller to add. Its terminal must have somewhere to go.
-pub(super) fn request(context: &Context<'_>, detach: bool) -> Result<Create, Failure> {
-    let (spec, bundle) = configuration(context)?;
-    let process = spec.process().as_ref();
-    let terminal = process.is_some_and(|process| process.terminal().unwrap_or(false));
+/// for the caller to add. Whether it wants a terminal, which must have somewhere to go.
+pub(super) fn request(context: &Context<'_>, detach: bool) -> Result<(Create, bool), Failure> {
+    let configuration = configuration(context)?;
+    let terminal = configuration.wants_terminal();
     let socket = context.matches.path(&flags::CONSOLE_SOCKET);
     check_terminal(terminal, detach, socket.is_some())?;
     context.settings.make_private_root()?;
-    let mut request = described(context, context.id(), spec, bundle);
+    let mut request = described(context, context.id(), configuration);
     if let Some(host) = notify_socket() {
         request = request.notify_socket(host);
     }
     if let Some(root) = context.matches.path(&flags::RESCTRL) {
         request = request.resctrl(root);
     }
-    Ok(request)
+    Ok((request, terminal))
 }
 
 /// The same for `plan`, which makes nothing and so needs no name for it.
 pub(super) fn planned(context: &Context<'_>) -> Result<Create, Failure> {
-    let (spec, bundle) = configuration(context)?;
+    let configuration = configuration(context)?;
     let id = context.matches.operand(0);
     let id = id.as_deref().unwrap_or("container").to_owned();
     let options = context.process_options()?;
-    Ok(described(context, id, spec, bundle).process(options))
+    Ok(described(context, id, configuration).process(options))
 }
 
-/// The configuration and the bundle.
-fn configuration(context: &Context<'_>) -> Result<(Spec, PathBuf), Failure> {
+/// The configuration, the bytes that it was read from, and the bundle.
+struct Configuration {
+    spec: Spec,
+    bytes: Vec<u8>,
+    bundle: PathBuf,
+}
+
+impl Configuration {
+    fn wants_terminal(&self) -> bool {
+        let process = self.spec.process().as_ref();
+        process.is_some_and(|process| process.terminal().unwrap_or(false))
+    }
+}
+
+fn configuration(context: &Context<'_>) -> Result<Configuration, Failure> {
     let bundle = context.matches.path(&flags::BUNDLE);
     let bundle = bundle.unwrap_or_else(|| PathBuf::from("."));
     let file = context.matches.path(&flags::CONFIG);
     let file = file.unwrap_or_else(|| bundle.join("config.json"));
-    Ok((load(&file, context.log)?, bundle))
+    let (spec, bytes) = load(&file, context.log)?;
+    Ok(Configuration {
+        spec,
+        bytes,
+        bundle,
+    })
 }
 
-fn described(context: &Context<'_>, id: String, spec: Spec, bundle: PathBuf) -> Create {
+fn described(context: &Context<'_>, id: String, configuration: Configuration) -> Create {
+    let Configuration {
+        spec,
+        bytes,
+        bundle,
+    } = configuration;
     let Context {
         matches, settings, ..
     } = context;
     let mut request = Create::new(&settings.root, id, bundle)
-        .spec(spec)
+        .loaded_spec(spec, bytes)
         .cgroup_manager(settings.manager)
         .no_pivot(matches.is_set(&flags::NO_PIVOT))
         .no_new_keyring(matches.is_set(&flags::NO_NEW_KEYRING));
@@ -79,7 +102,7 @@ fn described(context: &Context<'_>, id: String, spec: Spec, bundle: PathBuf) -> 
 }
 
 /// The configuration in a file; what it asks for and does not get goes to the log.
-fn load(path: &Path, log: &Log) -> Result<Spec, Failure> {
+fn load(path: &Path, log: &Log) -> Result<(Spec, Vec<u8>), Failure> {
     let bytes = spec::read(path).map_err(|error| match error.errno() {
         Some(errno) if errno == Errno::ENOENT as i32 => Failure::NoConfig(path.to_owned()),
         _ => error.into(),
@@ -88,5 +111,5 @@ fn load(path: &Path, log: &Log) -> Result<Spec, Failure> {
     for warning in warnings {
         log.warning(&warning);
     }
-    Ok(spec)
+    Ok((spec, bytes))
 }
