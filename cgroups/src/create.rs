@@ -104,15 +104,16 @@ impl Plan {
         if !made.directory(group)? {
             refuse_used(&path, group)?;
         }
-        if group.has("cpuset") {
-            subtree::inherit_cpuset(group)?;
-        }
         let main = group.unified && self.layout == Layout::V2;
         let rules = self.devices.as_ref().filter(|_| group.has("devices"));
-        if group.writes.is_empty() && rules.is_none() && !main {
+        let cpuset = group.has("cpuset");
+        if group.writes.is_empty() && rules.is_none() && !main && !cpuset {
             return Ok(Member::of(group));
         }
         let dir = Dir::open(&path)?;
+        if cpuset {
+            subtree::inherit_cpuset(group, &dir)?;
+        }
         if main {
             subtree::enable(&group.mount_point, &dir, &group.writes)?;
         }

@@ -3,7 +3,7 @@
 mod parse;
 
 use std::os::fd::AsFd as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
@@ -96,7 +96,8 @@ impl Host {
         } else {
             mounts(&read("/proc/self/mountinfo")?)
         };
-        let systemd = Path::new("/run/systemd/system").is_dir();
+        let systemd = nix::sys::stat::stat("/run/systemd/system")
+            .is_ok_and(|found| found.st_mode & libc::S_IFMT == libc::S_IFDIR);
         let euid = nix::unistd::geteuid().as_raw();
         Host::assemble(&mounts, &own, systemd, euid)
     }

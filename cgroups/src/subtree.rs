@@ -93,7 +93,7 @@ fn enable_in(dir: &Dir, wanted: &[&str]) -> Result<Option<&'static str>, Error> 
 /// Gives a new version 1 cpuset cgroup the CPUs and nodes of the cgroup above: no
 /// process can enter an empty one. Cgroups above that are empty too get theirs first.
 /// A file that a limit of the configuration fills is left to it.
-pub(crate) fn inherit_cpuset(group: &Group) -> Result<(), Error> {
+pub(crate) fn inherit_cpuset(group: &Group, own: &Dir) -> Result<(), Error> {
     let mut above = group
         .relative
         .rsplit_once('/')
@@ -120,11 +120,10 @@ pub(crate) fn inherit_cpuset(group: &Group) -> Result<(), Error> {
             put(dir, format!("{prefix}mems"), &mems)?;
         }
     }
-    let dir = Dir::open(&group.path())?;
     for (name, value) in [("cpus", cpus), ("mems", mems)] {
         let set = |write: &Write| write.controller == "cpuset" && write.file.ends_with(name);
         if !group.writes.iter().any(set) {
-            put(&dir, format!("{prefix}{name}"), &value)?;
+            put(own, format!("{prefix}{name}"), &value)?;
         }
     }
     Ok(())

@@ -83,7 +83,9 @@ fn absolute(path: &Path) -> Result<PathBuf> {
 }
 
 /// The bytes for the state directory, the configuration, and warnings.
-fn configuration(create: &Create, bundle: &Path) -> Result<(Arc<[u8]>, Arc<Spec>, Vec<String>)> {
+type Configuration = (Arc<[u8]>, Arc<Spec>, Vec<String>);
+
+fn configuration(create: &Create, bundle: &Path) -> Result<Configuration> {
     if let Some(given) = &create.spec {
         let config = match &given.bytes {
             Some(bytes) => Arc::clone(bytes),

@@ -316,3 +316,74 @@ fn a_read_only_path_keeps_its_other_attributes() {
         true
     });
 }
+
+/// With and without close_range(2): many mounts leave few descriptors open, and what later steps use
+/// among them.
+#[test]
+fn what_was_left_open_is_closed_when_it_is_much() {
+    for refused in [&[][..], &[libc::SYS_close_range]] {
+        on_stage("descriptors", |mut stage| {
+            testing::refuse(refused, libc::ENOSYS);
+            let next = std::fs::File::open("/").unwrap();
+            let next = std::os::fd::IntoRawFd::into_raw_fd(next);
+            stage.child.first_own = next;
+            stage.child.last_left.set(next);
+            let again = std::fs::File::open(&stage.root).unwrap();
+            stage.child.root = Some(leak(again.into()));
+            let open = || fs::read_dir("/proc/self/fd").unwrap().count();
+            let before = open();
+            for number in 0..200 {
+                let source = if number % 2 == 0 {
+                    tmpfs()
+                } else {
+                    host(c"/dev/null")
+                };
+                stage.must(Step::Mount(mount(source, &format!("/m/{number}"))));
+                stage.child.tidy().unwrap();
+                assert!(open() < before + 300, "{number}");
+            }
+            assert!(stage.path("m/199").exists());
+            true
+        });
+    }
+}
+
+/// What mount(2) would take apart wrongly, or not say enough about, takes the long way.
+#[test]
+fn options_reach_the_file_system_as_they_are() {
+    let with = |key: &CStr, value: &CStr| Source::Filesystem {
+        fstype: c"tmpfs".to_owned(),
+        params: vec![
+            Param::Text {
+                key: c"source".to_owned(),
+                value: c"a,b".to_owned(),
+            },
+            Param::Text {
+                key: key.to_owned(),
+                value: value.to_owned(),
+            },
+        ],
+        fallback: None,
+    };
+    on_stage("options", |mut stage| {
+        stage.must(Step::Mount(mount(with(c"size", c"64k"), "/short")));
+        let line = |path: &str| {
+            let lines = fs::read_to_string("/proc/self/mountinfo").unwrap();
+            let line = lines.lines().find(|line| line.contains(path));
+            line.unwrap().to_owned()
+        };
+        assert!(line("/short ").contains(" - tmpfs a,b rw,size=64k"));
+        // The second option is the text of the first one's value: tmpfs refuses it.
+        let step = mount(with(c"mode", c"755,size=4k"), "/long");
+        let fault = stage.perform(Step::Mount(step)).unwrap_err();
+        assert_eq!((fault.call, fault.detail), (Call::Fsconfig, 1));
+        let mut step = mount(tmpfs(), "/read-only");
+        step.attributes.set = crate::sys::mount::attr::RDONLY;
+        stage.must(Step::Mount(step));
+        let line = line("/read-only ");
+        let (mount, instance) = line.split_once(" - ").unwrap();
+        assert!(mount.contains(" ro,"), "{line}");
+        assert!(instance.contains(" rw,"), "{line}");
+        true
+    });
+}
