@@ -36,7 +36,10 @@ impl Prepared {
         let bundle = absolute(&create.bundle)?;
         let (config, mut spec, warnings) = configuration(create, &bundle)?;
         if create.notify_socket.is_some() {
-            notify_socket::add_to(&mut spec, &absolute(&create.state_directory())?);
+            notify_socket::add_to(
+                Arc::make_mut(&mut spec),
+                &absolute(&create.state_directory())?,
+            );
         }
         let proc = Proc::open()?;
         let host = cgroups::Host::probe().map_err(cgroup_error)?;
