@@ -29,6 +29,12 @@ pub(super) const CASES: &[Case] = &[
     .needs(GUEST_NEEDS),
     case("notify/flags", "flags beside SCMP_ACT_NOTIFY", flags).needs(&[Need::Kernel(5, 19)]),
     case(
+        "notify/without-sendmsg",
+        "SCMP_ACT_NOTIFY or an error for sendmsg",
+        without_sendmsg,
+    )
+    .needs(NEEDS),
+    case(
         "notify/refused",
         "SCMP_ACT_NOTIFY for what hands the listener over",
         deadlock,
@@ -211,17 +217,36 @@ fn flags(t: &Test) {
     }
 }
 
+/// What agents for networks listen to, and what small programs do without.
+fn without_sendmsg(t: &Test) {
+    for action in ["SCMP_ACT_NOTIFY", "SCMP_ACT_ERRNO", "SCMP_ACT_KILL_PROCESS"] {
+        t.row(action, || {
+            drop(std::fs::remove_file(t.path("agent")));
+            let (socket, path) = agent(t);
+            let rule = json!({"names": ["sendmsg"], "action": action});
+            let bundle = t
+                .bundle()
+                .set("/linux/seccomp", profile(path.to_str().unwrap()))
+                .push("/linux/seccomp/syscalls", rule)
+                .sh(&format!("{SCRIPT}; exec sleep 1000"));
+            let c = t.create(&bundle);
+            let agent = Agent::accept(&socket);
+            c.start();
+            agent.answer(libc::EDOM);
+            c.wait_output("refused");
+        });
+    }
+}
+
 fn deadlock(t: &Test) {
     let (_socket, path) = agent(t);
     let path = path.to_str().unwrap();
-    for name in ["write", "sendmsg"] {
-        t.row(name, || {
-            let bundle = t.bundle().set("/linux/seccomp", profile(path));
-            let names = json!(["mkdir", name]);
-            let bundle = bundle.set("/linux/seccomp/syscalls/0/names", names);
-            refused(t, bundle, &[name]);
-        });
-    }
+    t.row("write", || {
+        let bundle = t.bundle().set("/linux/seccomp", profile(path));
+        let names = json!(["mkdir", "write"]);
+        let bundle = bundle.set("/linux/seccomp/syscalls/0/names", names);
+        refused(t, bundle, &["write"]);
+    });
     t.row("defaultAction", || {
         let bundle = t.bundle().set("/linux/seccomp", profile(path));
         let bundle = bundle.set("/linux/seccomp/defaultAction", "SCMP_ACT_NOTIFY");

@@ -28,6 +28,12 @@ pub(super) const CASES: &[Case] = &[
         architectures,
     )
     .needs(NEEDS),
+    case(
+        "seccomp/tight",
+        "a profile for a program that needs almost nothing",
+        tight,
+    )
+    .needs(NEEDS),
     case("seccomp/flags", "seccomp: flags", flags).needs(&[Need::Program("strace")]),
     case("seccomp/exec", "exec: seccomp", exec).needs(NEEDS),
 ];
@@ -253,6 +259,43 @@ fn architectures(t: &Test) {
         assert_eq!(x86(&archs, 199).code(), 0);
         assert_ne!(x86(&archs, 110).code(), 99);
     });
+}
+
+/// The runtime's own calls after the filter are few.
+fn tight(t: &Test) {
+    if !runs_x86(t) {
+        t.skip("the kernel runs no programs of x86");
+    }
+    let program = t.new_file("x86", "");
+    fs::write(&program, program_of_x86(CALL_OF_X86)).expect("write the program");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("change the mode");
+    let names = ["read", "write", "close", "execve", "getppid", "exit"];
+    let rules = json!([{"names": names, "action": "SCMP_ACT_ALLOW"}]);
+    for default in ["SCMP_ACT_ERRNO", "SCMP_ACT_KILL_PROCESS"] {
+        let profile = json!({"defaultAction": default, "syscalls": rules,
+                             "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"]});
+        let bundle = |id: &str| {
+            let bundle = t.bundle().bind(&program, "/tmp/x86", &["bind", "ro"]);
+            let bundle = bundle.set("/linux/seccomp", profile.clone());
+            let mut bundle = bundle.args(["/tmp/x86"]);
+            bundle.id = format!("{id}-{}", default.len());
+            bundle
+        };
+        t.row(&format!("{default}, run"), || t.run(&bundle("run")).ok());
+        t.row(&format!("{default}, not executable"), || {
+            let names = json!(["read", "write", "close", "execve"]);
+            let bundle = bundle("not-executable").args(["/tmp/text"]);
+            let text = bundle.inside("/tmp/text");
+            fs::write(&text, "text").expect("write a file");
+            fs::set_permissions(&text, fs::Permissions::from_mode(0o755)).expect("change the mode");
+            t.run(&bundle.set("/linux/seccomp/syscalls/0/names", names))
+                .failure(&[]);
+        });
+        t.row(&format!("{default}, create"), || {
+            let c = t.start(&bundle("create"));
+            c.wait_for("stopped");
+        });
+    }
 }
 
 /// Whether the kernel runs programs of x86.

@@ -24,8 +24,9 @@ pub(crate) enum Message {
     Ready,
     /// Child: the process that goes on has this number, seen from the parent.
     Process(i32),
-    /// Child: the message carries the seccomp listener's descriptor.
-    Listener,
+    /// Child: the message carries the seccomp listener's descriptor, or else that has this number in
+    /// the child.
+    Listener(i32),
     /// Parent: the message carries descriptors for [`crate::plan::step::Step::Receive`].
     Descriptors,
     /// Parent: run the program.
@@ -81,7 +82,13 @@ impl Message {
             Self::Warning(failure) => (WARNING, failure),
             Self::Ready => (READY, none),
             Self::Process(pid) => (PROCESS, Failure { errno: pid, ..none }),
-            Self::Listener => (LISTENER, none),
+            Self::Listener(number) => (
+                LISTENER,
+                Failure {
+                    errno: number,
+                    ..none
+                },
+            ),
             Self::Descriptors => (DESCRIPTORS, none),
             Self::Go => (GO, none),
         };
@@ -111,7 +118,7 @@ impl Message {
             WARNING => Self::Warning(failure),
             READY => Self::Ready,
             PROCESS => Self::Process(failure.errno),
-            LISTENER => Self::Listener,
+            LISTENER => Self::Listener(failure.errno),
             DESCRIPTORS => Self::Descriptors,
             GO => Self::Go,
             _ => return None,
@@ -152,7 +159,7 @@ mod tests {
             Message::Warning(failure),
             Message::Ready,
             Message::Process(4_194_304),
-            Message::Listener,
+            Message::Listener(7),
             Message::Descriptors,
             Message::Go,
         ] {

@@ -69,6 +69,11 @@ impl Action {
         matches!(self.0 & ACTION_MASK, ALLOW | LOG | TRACE)
     }
 
+    /// Whether the kernel runs the call, and asks nobody before.
+    pub(crate) fn runs(self) -> bool {
+        matches!(self.0 & ACTION_MASK, ALLOW | LOG)
+    }
+
     /// Whether the call waits for an answer through the listener.
     pub(crate) fn notifies(self) -> bool {
         self.0 & ACTION_MASK == USER_NOTIF

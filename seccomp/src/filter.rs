@@ -4,9 +4,11 @@
 
 use seccompiler::{BpfProgram, BpfProgramRef};
 
+use crate::arch;
 use crate::check::{self, Violation};
 use crate::dump::Dump;
 use crate::error::Warning;
+use crate::sim;
 
 /// A compiled filter: what [`install`](crate::install()) hands to the kernel.
 #[derive(Clone, Debug)]
@@ -48,6 +50,24 @@ impl Filter {
     #[must_use]
     pub fn notifies(&self) -> bool {
         self.notifies
+    }
+
+    /// Whether a call that this program itself would make runs, and without anybody being asked.
+    ///
+    /// Async-signal-safe, as [`install`](crate::install()) is.
+    #[must_use]
+    pub fn lets_through(&self, number: u32, args: [u64; 6]) -> bool {
+        let Some(abi) = arch::abi_of(arch::native(), arch::native()) else {
+            return false;
+        };
+        let data = sim::Data {
+            number,
+            arch: abi.audit,
+            args,
+            big_endian: abi.big_endian,
+            ..sim::Data::default()
+        };
+        sim::run(&self.program, &data).is_ok_and(|run| run.action.runs())
     }
 
     /// What in the profile has no effect.

@@ -9,7 +9,6 @@ use crate::sys::{Call, Fault, Result, descriptor, file, process};
 impl Child<'_> {
     /// Everything that can fail has been done; from here on the parent may end.
     pub(super) fn ready(&mut self) -> Result<()> {
-        process::set_parent_death_signal(0)?;
         self.send(Message::Ready, None)?;
         self.is_ready = true;
         if self.gate.is_some() {
@@ -35,6 +34,9 @@ impl Child<'_> {
         }
     }
 
+    /// The last of the preparations, before a filter may forbid them: the parent's death is none of
+    /// this process's any more.
+    ///
     /// Closes every descriptor from `first` on but the two that the wait for the start needs, which
     /// the program does not get either. While this process waits, and that may be long, others of the
     /// container run: nothing may be left here that leads to the host.
@@ -56,7 +58,8 @@ impl Child<'_> {
             other => other?,
         }
         self.proc = None;
-        Ok(())
+        // A parent that dies now is noticed when it is told that all is ready.
+        process::set_parent_death_signal(0)
     }
 
     /// In a hook's process: marks everything but 0 to 2 close-on-exec.

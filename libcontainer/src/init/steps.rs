@@ -1,6 +1,6 @@
 //! Which code does which step.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, IntoRawFd};
 
 use super::state::Child;
 use super::{namespaces, user};
@@ -181,9 +181,18 @@ impl Child<'_> {
         };
         let listener = seccomp::install(filter)
             .map_err(|error| Fault::new(Call::Seccomp, error.raw_os_error().unwrap_or(0)))?;
-        match listener {
-            Some(listener) => self.send(Message::Listener, Some(listener.as_fd())),
-            None => Ok(()),
+        let Some(listener) = listener else {
+            return Ok(());
+        };
+        let message = Message::Listener(listener.as_raw_fd());
+        let args = [self.sync.as_raw_fd(), 0, libc::MSG_NOSIGNAL, 0, 0, 0];
+        let args = args.map(|arg| u64::from(arg.unsigned_abs()));
+        let sendmsg = u32::try_from(libc::SYS_sendmsg).unwrap_or(u32::MAX);
+        if filter.lets_through(sendmsg, args) {
+            return self.send(message, Some(listener.as_fd()));
         }
+        // The parent takes a copy; this one, which is closed on exec, must not go before that.
+        let _ = listener.into_raw_fd();
+        self.send(message, None)
     }
 }

@@ -57,7 +57,12 @@ pub(crate) fn until_ready(
                 adopt(child, pid)?;
                 parent.born(child)?;
             }
-            Heard::Message(Message::Listener, descriptor) => told.listener = descriptor,
+            Heard::Message(Message::Listener(number), descriptor) => {
+                told.listener = Some(match descriptor {
+                    Some(descriptor) => descriptor,
+                    None => fetch(child, number)?,
+                });
+            }
             Heard::Message(Message::Warning(failure), _) => {
                 parent.warn(render::warning(plan, &failure));
             }
@@ -87,6 +92,12 @@ pub(crate) fn until_executed(
         Heard::Message(Message::Failed(failure), _) => Err(render::failure(plan, &failure)),
         Heard::Message(..) => Err(death(child, hint())),
     }
+}
+
+/// The child's listener, where the filter kept it from sending that.
+fn fetch(child: &Child, number: i32) -> Result<OwnedFd> {
+    sys::process::descriptor_of(child.pidfd.as_fd(), number)
+        .map_err(|fault| Error::fault("linux.seccomp: the listener", fault))
 }
 
 /// The first process has made way for the one that goes on, which is this program's child too.

@@ -170,13 +170,14 @@ pub(crate) fn tail(
     b.step("process", Step::ResetSignals);
     // The filter is meant for the program: hooks of the container come before it where they can.
     let hooks_first = !start_hooks.is_empty() && no_new_privileges && !notifies(context);
-    if no_new_privileges && !hooks_first {
-        install(b, context);
-    }
     let first = 3_u32
         .saturating_add(context.preserve_fds)
         .saturating_add(context.facts.listen_fds);
     b.step("process", Step::CloseFrom { first });
+    if no_new_privileges && !hooks_first {
+        // What is left needs read, write, close and execve.
+        install(b, context);
+    }
     b.step("process", Step::Ready);
     b.step("process", Step::Gate);
     if !start_hooks.is_empty() {

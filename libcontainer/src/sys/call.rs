@@ -50,6 +50,7 @@ calls! {
     Open = "openat",
     OpenTree = "open_tree",
     Personality = "personality",
+    PidfdGetfd = "pidfd_getfd",
     PidfdOpen = "pidfd_open",
     PivotRoot = "pivot_root",
     Pipe = "pipe2",
