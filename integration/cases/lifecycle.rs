@@ -151,9 +151,13 @@ fn missing(t: &Test) {
 }
 
 fn id_in_use(t: &Test) {
-    let bundle = t.bundle().sh("echo ready; exec sleep 1000");
+    let bundle = t.bundle().args(["sleep", "1000"]);
     let c = t.start(&bundle);
-    c.wait_output("ready");
+    // Traces name processes: not before this one has its last name.
+    let name = format!("/proc/{}/comm", c.pid());
+    wait_until("the program to run", || {
+        fs::read_to_string(&name).is_ok_and(|name| name == "sleep\n")
+    });
     let before = t.traces();
     for verb in ["create", "run"] {
         t.row(verb, || {

@@ -380,6 +380,13 @@ fn oom_score_adj(t: &Test) {
     });
 }
 
+fn real_time_is_to_be_had() -> bool {
+    let program = std::process::Command::new("chrt")
+        .args(["--fifo", "10", "true"])
+        .status();
+    program.is_ok_and(|status| status.success())
+}
+
 fn scheduler(t: &Test) {
     // proc_pid_stat(5): nice, real-time priority, policy.
     let show = ["cut", "-d", " ", "-f", "19,40,41", "/proc/self/stat"];
@@ -409,8 +416,9 @@ fn scheduler(t: &Test) {
             )
         });
     }
-    // Where real-time groups are compiled in, a group has no time unless it is given some.
-    if !Path::new("/sys/fs/cgroup/cpu/cpu.rt_runtime_us").exists() {
+    // Where real-time groups are compiled in, a group has no time unless it is given
+    // some, which cgroup v2 cannot.
+    if real_time_is_to_be_had() {
         for (policy, number) in [("SCHED_FIFO", 1), ("SCHED_RR", 2)] {
             t.row(policy, || {
                 let value = json!({"policy": policy, "priority": 10});

@@ -1,6 +1,8 @@
 //! What a case is: a name, the feature it shows, what it needs, its time limit.
 
+use crate::manager::Manager;
 use crate::need::Need;
+use crate::sys;
 use crate::test::Test;
 use std::time::Duration;
 
@@ -75,6 +77,10 @@ impl Case {
         } else {
             Need::Root.unmet()
         };
-        root.or_else(|| self.needs.iter().find_map(Need::unmet))
+        let other_user = self.rootless && sys::is_root();
+        let systemd = (other_user && Manager::under_test() == Manager::Systemd)
+            .then(|| "needs a user who has a systemd of their own".to_owned());
+        root.or(systemd)
+            .or_else(|| self.needs.iter().find_map(Need::unmet))
     }
 }

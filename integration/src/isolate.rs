@@ -5,6 +5,7 @@
 //! its child, and reaps what containers leave, as process 1 of a machine does.
 //! When it exits the kernel kills every process of the case and drops its mounts.
 
+use crate::manager::Manager;
 use crate::outcome::Outcome;
 use crate::runtime::{Kind, Runtime};
 use crate::suite;
@@ -15,6 +16,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use std::fs;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::net::UnixDatagram;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -135,7 +137,9 @@ fn prepare(setting: &Setting) -> nix::Result<()> {
     nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS)?;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
     protect_host(&setting.dir)?;
-    mount(Some("proc"), "/proc", Some("proc"), MsFlags::empty(), none)?;
+    if Manager::under_test().own_pid_namespace() {
+        mount(Some("proc"), "/proc", Some("proc"), MsFlags::empty(), none)?;
+    }
     mount(
         Some("tmpfs"),
         &setting.work(),
@@ -159,13 +163,7 @@ fn prepare(setting: &Setting) -> nix::Result<()> {
 fn protect_host(dir: &Path) -> nix::Result<()> {
     let none = None::<&str>;
     mount(Some(dir), dir, none, MsFlags::MS_BIND, none)?;
-    mount(
-        Some("tmpfs"),
-        "/run",
-        Some("tmpfs"),
-        MsFlags::empty(),
-        Some("mode=755"),
-    )?;
+    replace_run()?;
     let read_only = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY;
     let writable = [
         dir,
@@ -179,6 +177,31 @@ fn protect_host(dir: &Path) -> nix::Result<()> {
         if !writable.iter().any(|allowed| target.starts_with(allowed)) {
             mount(none, target, none, read_only | locked(&mounted), none)?;
         }
+    }
+    Ok(())
+}
+
+/// A fresh /run; with the sockets of systemd and its bus where cases need them.
+fn replace_run() -> nix::Result<()> {
+    let none = None::<&str>;
+    let kept = match Manager::under_test() {
+        Manager::Cgroupfs => &[][..],
+        Manager::Systemd => &["/run/systemd", "/run/dbus"],
+    };
+    let open = |path: &&str| Some((path.to_string(), fs::File::open(path).ok()?));
+    let kept: Vec<(String, fs::File)> = kept.iter().filter_map(open).collect();
+    let mode = Some("mode=755");
+    mount(Some("tmpfs"), "/run", Some("tmpfs"), MsFlags::empty(), mode)?;
+    for (path, dir) in kept {
+        fs::create_dir(&path).map_err(|_| nix::errno::Errno::EIO)?;
+        let source = format!("/proc/self/fd/{}", dir.as_raw_fd());
+        mount(
+            Some(source.as_str()),
+            path.as_str(),
+            none,
+            MsFlags::MS_BIND,
+            none,
+        )?;
     }
     Ok(())
 }

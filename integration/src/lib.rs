@@ -25,6 +25,7 @@ pub mod differences;
 pub mod exec;
 pub mod guest;
 pub mod isolate;
+pub mod manager;
 pub mod mountinfo;
 pub mod need;
 pub mod outcome;

@@ -2,6 +2,7 @@
 
 use crate::case::Case;
 use crate::isolate::{REAPER, Setting};
+use crate::manager::Manager;
 use crate::outcome::Outcome;
 use crate::{cgroup, exec, sys};
 use std::fs::{self, File};
@@ -26,6 +27,7 @@ pub struct Done {
 pub struct Round {
     dir: PathBuf,
     cgroup: String,
+    manager: Manager,
     runtime: PathBuf,
 }
 
@@ -37,12 +39,14 @@ impl Round {
     pub fn new(runtime: &Path, label: &str) -> std::io::Result<Self> {
         let name = format!("oxrun-test-{}{label}", std::process::id());
         let dir = std::env::temp_dir().join(&name);
+        let manager = Manager::under_test();
         fs::create_dir(&dir)?;
         let dir = dir.canonicalize()?;
         let runtime = reachable(runtime, &dir)?;
         Ok(Self {
             dir,
-            cgroup: format!("/{name}"),
+            cgroup: manager.below(&manager.base().unwrap_or_default(), &name),
+            manager,
             runtime,
         })
     }
@@ -107,16 +111,17 @@ impl Round {
         let flat = case.name.replace('/', ".");
         let setting = Setting {
             dir: self.dir.join(&flat),
-            cgroup: format!("{}/{flat}", self.cgroup),
+            cgroup: self.manager.below(&self.cgroup, &flat),
             runtime: self.runtime.clone(),
         };
         fs::create_dir(&setting.dir).expect("create the case's directory");
-        if sys::is_root() {
+        if self.manager.own_pid_namespace() {
             let flags = nix::sched::CloneFlags::CLONE_NEWPID;
             nix::sched::unshare(flags).expect("a new PID namespace");
         }
         let finished = run_reaper(case, &setting);
         let outcome = Outcome::read(&setting.outcome());
+        self.manager.stop(&setting.cgroup);
         let left = cgroup::remove(&setting.cgroup);
         let log = fs::read_to_string(setting.dir.join("log")).unwrap_or_default();
         match outcome {
@@ -175,6 +180,7 @@ fn failure(detail: String) -> Outcome {
 
 impl Drop for Round {
     fn drop(&mut self) {
+        self.manager.stop(&self.cgroup);
         drop(cgroup::remove(&self.cgroup));
         drop(fs::remove_dir_all(&self.dir));
     }

@@ -1,6 +1,7 @@
 //! Calls the runtime under test.
 
 use crate::exec::{self, Running};
+use crate::manager::Manager;
 use crate::output::Output;
 use crate::sys::{self, ChildSetup};
 use serde_json::Value;
@@ -130,9 +131,13 @@ pub struct Call {
 
 impl Call {
     fn new(runtime: &Runtime, args: Vec<OsString>) -> Self {
+        let mut globals = vec!["--root".into(), runtime.root.clone().into()];
+        if Manager::under_test() == Manager::Systemd {
+            globals.push("--systemd-cgroup".into());
+        }
         Self {
             program: runtime.program.clone(),
-            globals: vec!["--root".into(), runtime.root.clone().into()],
+            globals,
             args,
             wrapper: Vec::new(),
             env: Vec::new(),

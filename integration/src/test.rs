@@ -4,6 +4,7 @@ use crate::bundle::Bundle;
 use crate::case::Case;
 use crate::container::Container;
 use crate::isolate::Setting;
+use crate::manager::Manager;
 use crate::outcome::Outcome;
 use crate::output::Output;
 use crate::runtime::{Call, Runtime};
@@ -74,10 +75,21 @@ impl Test {
             &self.dir.join("busybox"),
         );
         if self.rootless {
-            return self.rootless(bundle);
+            let bundle = self.rootless(bundle);
+            // Another user than the suite's has no cgroup to make others in.
+            let delegated = self.runtime.user.is_none() && Manager::under_test().base().is_some();
+            return if delegated {
+                self.placed(bundle)
+            } else {
+                bundle
+            };
         }
-        let cgroup = self.cgroup_of(&bundle);
-        bundle.set("/linux/cgroupsPath", cgroup)
+        self.placed(bundle)
+    }
+
+    fn placed(&self, bundle: Bundle) -> Bundle {
+        let path = Manager::under_test().cgroups_path(&self.cgroup, &bundle.id);
+        bundle.set("/linux/cgroupsPath", path)
     }
 
     fn rootless(&self, bundle: Bundle) -> Bundle {
@@ -123,7 +135,7 @@ impl Test {
     }
 
     fn cgroup_of(&self, bundle: &Bundle) -> String {
-        format!("{}/{}", self.cgroup, bundle.id)
+        Manager::under_test().cgroup(&self.cgroup, &bundle.id)
     }
 
     /// Runs a bundle in the foreground and deletes what may be left of it.

@@ -67,11 +67,11 @@ fn unified(
     wanted: &Wanted<'_>,
     hierarchy: &Hierarchy,
 ) -> Result<()> {
-    let subtree = subtree(b, context, wanted, hierarchy)?;
     let source = if only_own_subtree(context) {
-        subtree
+        subtree(b, context, wanted, hierarchy)?
     } else {
-        new_filesystem("cgroup2", Vec::new(), Some(subtree))?
+        let fallback = fallback(b, context, wanted, hierarchy)?;
+        new_filesystem("cgroup2", Vec::new(), fallback)?
     };
     push(b, wanted, None, source, own_attributes(context, wanted))
 }
@@ -113,11 +113,11 @@ fn one_hierarchy(
     hierarchy: &Hierarchy,
     attributes: Attributes,
 ) -> Result<()> {
-    let subtree = subtree(b, context, wanted, hierarchy)?;
     let source = if context.namespaces.has(NamespaceKind::Cgroup) {
-        new_filesystem("cgroup", selection(wanted, hierarchy)?, Some(subtree))?
+        let fallback = fallback(b, context, wanted, hierarchy)?;
+        new_filesystem("cgroup", selection(wanted, hierarchy)?, fallback)?
     } else {
-        subtree
+        subtree(b, context, wanted, hierarchy)?
     };
     let name = directory_name(hierarchy);
     push(b, wanted, Some(&name), source, attributes)?;
@@ -166,6 +166,20 @@ fn new_filesystem(
         params,
         fallback: fallback.map(Box::new),
     })
+}
+
+/// What to show where the file system cannot be mounted. A cgroup that systemd makes
+/// can be cloned only when the process is in it, by a helper: not worth it for this.
+fn fallback(
+    b: &mut Builder,
+    context: &Context<'_>,
+    wanted: &Wanted<'_>,
+    hierarchy: &Hierarchy,
+) -> Result<Option<Source>> {
+    if context.options.cgroup.unit().is_some() && context.facts.may_mount {
+        return Ok(None);
+    }
+    subtree(b, context, wanted, hierarchy).map(Some)
 }
 
 /// The container's own cgroup directory. An ordinary user may get none: then the caller's, in which

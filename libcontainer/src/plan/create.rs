@@ -8,7 +8,7 @@ use super::builder::{Builder, c_string};
 use super::hooks::{HookKind, container_hooks, runtime_hooks};
 use super::namespaces::{self, Namespaces};
 use super::step::{Entry, NamespaceKind, Request, Slot, Step};
-use super::{CreateOptions, Hook, NetDevice, OpenKind, Plan, image, process, root, sysctl};
+use super::{CreateOptions, Hook, NetDevice, Open, OpenKind, Plan, image, process, root, sysctl};
 use crate::error::{Error, Result};
 use crate::facts::Facts;
 use crate::validate;
@@ -47,7 +47,7 @@ pub fn create(spec: &Spec, facts: &Facts, options: &CreateOptions<'_>) -> Result
     };
     let runtime_hooks = before_root_changes(spec)?;
     let net_devices = net_devices(spec);
-    let birth = namespaces::enter(&mut b, &namespaces, spec, facts, options)?;
+    let mut birth = namespaces::enter(&mut b, &namespaces, spec, facts, options)?;
     session(&mut b, &context, &namespaces, options)?;
     let receive_at = b.steps.len();
     let root = root::Context {
@@ -61,6 +61,8 @@ pub fn create(spec: &Spec, facts: &Facts, options: &CreateOptions<'_>) -> Result
     into_root(&mut b, &context, &root, read_only)?;
     let start_hooks = container_hooks(spec, HookKind::StartContainer, options)?;
     let parent_limits = process::tail(&mut b, &context, start_hooks)?;
+    // systemd makes the cgroup for the process: there is nothing to clone before.
+    birth.trees_on_request |= options.cgroup.unit().is_some() && clones_cgroups(&b);
     if birth.trees_on_request {
         receive_trees(&mut b, receive_at);
     }
@@ -116,6 +118,11 @@ fn session(
         b.step(namespaces.field(NamespaceKind::Network), Step::LoopbackUp);
     }
     Ok(())
+}
+
+fn clones_cgroups(b: &Builder) -> bool {
+    let cgroup = |open: &Open| matches!(open.what, OpenKind::CgroupTree { .. });
+    b.opens.iter().any(cgroup)
 }
 
 /// Puts the request for the mount trees in front of the first step that may use one.
