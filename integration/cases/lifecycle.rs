@@ -199,7 +199,7 @@ fn kill_stopped(t: &Test) {
 }
 
 fn kill_signals(t: &Test) {
-    let script = "for s in HUP INT USR1 USR2 WINCH 35; do trap \"echo got-$s\" $s; done; \
+    let script = "for s in HUP INT USR1 USR2 WINCH 35 37; do trap \"echo got-$s\" $s; done; \
                   trap 'exit 0' TERM; echo ready; while :; do sleep 1000 & wait $!; done";
     let c = t.start(&t.bundle().sh(script));
     c.wait_output("ready");
@@ -210,6 +210,7 @@ fn kill_signals(t: &Test) {
         ("12", "got-USR2"),
         ("SIGWINCH", "got-WINCH"),
         ("35", "got-35"),
+        ("SIGRTMIN+3", "got-37"),
     ] {
         t.row(given, || {
             c.kill(given).ok();
@@ -246,6 +247,16 @@ fn kill_all(t: &Test) {
         .bundle()
         .without_namespace("pid")
         .sh("sleep 1000 & sleep 1000 & echo ready; wait");
+    t.row("a real-time signal", || {
+        let script = "(trap 'echo child; exit' 36; echo ready; while :; do sleep 0.1; done) & \
+                      trap 'echo first; exit' 36; while :; do sleep 0.1; done";
+        let bundle = t.bundle().without_namespace("pid").sh(script);
+        let c = t.start(&bundle);
+        c.wait_output("ready");
+        t.runtime.run(["kill", "--all", &c.id, "RTMIN+2"]).ok();
+        c.wait_output("child");
+        c.wait_output("first");
+    });
     let mut c = t.start(&bundle);
     c.wait_output("ready");
     let inside = || {
@@ -254,7 +265,7 @@ fn kill_all(t: &Test) {
             .count()
     };
     assert_eq!(inside(), 3);
-    t.runtime.run(["kill", "c1", "KILL"]).ok();
+    t.runtime.run(["kill", &c.id, "KILL"]).ok();
     c.wait_for("stopped");
     c.delete_force().ok();
     let left = crate::cgroup::existing(&c.cgroup);

@@ -34,7 +34,9 @@ impl Cgroup {
         };
         let result = self.start(&plan, &unit, pid);
         if result.is_err() {
-            // The error that led here is the one to report.
+            // The error that led here is the one to report. Process 1 of a PID
+            // namespace does not heed the SIGTERM that systemd would wait for.
+            let _ = self.kill(nix::libc::SIGKILL);
             let _ = self.stop_unit();
         }
         result

@@ -4,11 +4,14 @@
 
 use std::os::fd::AsFd;
 
+use nix::errno::Errno;
+
 use super::{Container, Status};
 use crate::launch::wait::send_signal;
 use cgroups::FreezerState;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::sys;
 
 impl Container {
     /// Sends a signal to the first process. To every process of the container where `all` is set,
@@ -37,8 +40,11 @@ impl Container {
         if !all && self.status()? == Status::Stopped {
             return Err(not_running());
         }
+        let send = |process: std::os::fd::BorrowedFd<'_>| {
+            sys::process::send_signal(process, signal).map_err(|fault| Errno::from_raw(fault.errno))
+        };
         self.cgroup()
-            .kill(signal)
+            .kill_with(signal, &send)
             .map_err(|error| self.cgroup_error(error))
     }
 
