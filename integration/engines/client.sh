@@ -253,7 +253,7 @@ case_privileged() {
     [[ $client == podman ]] || need_all_capabilities
     run_box --privileged busybox sh -c 'mkdir /m && mount -t tmpfs none /m'
     start_box busybox sleep 1000
-    expect_equal "$(run_box --privileged busybox grep CapEff /proc/self/status)" \
+    expect_same "$(run_box --privileged busybox grep CapEff /proc/self/status)" \
         "$("$client" exec --privileged box grep CapEff /proc/self/status)" 'capabilities of exec'
 }
 
@@ -268,19 +268,19 @@ case_namespaces() {
     local kind
     expect_match 'sleep' "$(run_box --pid container:box busybox ps)" 'pid namespace'
     for kind in ipc pid; do
-        expect_equal "$(in_box readlink "/proc/self/ns/$kind")" \
+        expect_same "$(in_box readlink "/proc/self/ns/$kind")" \
             "$(run_box "--$kind" container:box busybox readlink "/proc/self/ns/$kind")" "$kind of the other container"
-        expect_equal "$(readlink "/proc/self/ns/$kind")" \
+        expect_same "$(readlink "/proc/self/ns/$kind")" \
             "$(run_box "--$kind" host busybox readlink "/proc/self/ns/$kind")" "$kind of the host"
     done
-    expect_equal "$(in_box readlink /proc/self/ns/net)" \
+    expect_same "$(in_box readlink /proc/self/ns/net)" \
         "$("$client" run --rm --network container:box busybox readlink /proc/self/ns/net)" 'network of the other container'
-    expect_equal "$(readlink /proc/self/ns/net)" "$("$client" run --rm --network host busybox readlink /proc/self/ns/net)" 'host network'
-    expect_equal "$(readlink /proc/self/ns/uts)" "$(run_box --uts host busybox readlink /proc/self/ns/uts)" 'host name of the host'
+    expect_same "$(readlink /proc/self/ns/net)" "$("$client" run --rm --network host busybox readlink /proc/self/ns/net)" 'host network'
+    expect_same "$(readlink /proc/self/ns/uts)" "$(run_box --uts host busybox readlink /proc/self/ns/uts)" 'host name of the host'
 }
 
 case_cgroupns() {
-    expect_equal "$(readlink /proc/self/ns/cgroup)" "$(run_box --cgroupns host busybox readlink /proc/self/ns/cgroup)" host
+    expect_same "$(readlink /proc/self/ns/cgroup)" "$(run_box --cgroupns host busybox readlink /proc/self/ns/cgroup)" host
     expect_equal 1 "$(run_box --cgroupns private busybox sh -c 'cut -d: -f3 /proc/self/cgroup | sort -u' | grep -cx /)" 'private shows /'
 }
 

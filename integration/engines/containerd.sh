@@ -205,19 +205,19 @@ case_seccomp() {
 }
 
 case_host_network() {
-    expect_equal "$(readlink /proc/self/ns/net)" "$(ctr_run --net-host box readlink /proc/self/ns/net)" 'network namespace'
+    expect_same "$(readlink /proc/self/ns/net)" "$(ctr_run --net-host box readlink /proc/self/ns/net)" 'network namespace'
 }
 
 case_namespace_path() {
     ctr_detached one sleep 1000
     local pid
     pid=$(ctr task list | awk '$1 == "one" { print $2 }')
-    expect_equal "$(readlink "/proc/$pid/ns/net")" "$(ctr_run "--with-ns=network:/proc/$pid/ns/net" two readlink /proc/self/ns/net)" 'joined'
+    expect_same "$(readlink "/proc/$pid/ns/net")" "$(ctr_run "--with-ns=network:/proc/$pid/ns/net" two readlink /proc/self/ns/net)" 'joined'
 }
 
 case_pid_file() {
     ctr_detached "--pid-file=$scratch/pid" box sleep 1000
-    expect_equal "$(ctr task list | awk '$1 == "box" { print $2 }')" "$(<"$scratch/pid")" 'pid'
+    expect_same "$(ctr task list | awk '$1 == "box" { print $2 }')" "$(<"$scratch/pid")" 'pid'
 }
 
 case_seccomp_profile() {

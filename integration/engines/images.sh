@@ -18,18 +18,20 @@ image_busybox_rootfs() {
     chown 1000:1000 "$root/home/guest"
 }
 
-# Packs ROOT as a docker archive (one layer) that ctr, podman and docker load.
+# image_archive ROOT NAME ARCHIVE COMMAND…: packs ROOT as a docker archive (one
+# layer) that ctr, podman and docker load.
 image_archive() {
     local root=$1 name=$2 archive=$3 dir diff_id config
+    shift 3
     dir=$(mktemp -d "$work/image.XXXXXX")
     tar --numeric-owner --sort=name --mtime=@0 -C "$root" -cf "$dir/layer.tar" .
     diff_id=$(sha256sum "$dir/layer.tar" | cut -d' ' -f1)
     jq -n --arg diff "sha256:$diff_id" '{
         architecture: "amd64", os: "linux", created: "2020-01-01T00:00:00Z",
-        config: {Env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"], Cmd: ["sh"]},
+        config: {Env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"], Cmd: $ARGS.positional},
         rootfs: {type: "layers", diff_ids: [$diff]},
         history: [{created: "2020-01-01T00:00:00Z", created_by: "integration/engines"}]
-    } | .architecture = $arch' --arg arch "$(dpkg --print-architecture)" >"$dir/config.json"
+    } | .architecture = $arch' --arg arch "$(dpkg --print-architecture)" --args -- "$@" >"$dir/config.json"
     config=$(sha256sum "$dir/config.json" | cut -d' ' -f1).json
     mv "$dir/config.json" "$dir/$config"
     jq -n --arg config "$config" --arg name "$name" \
@@ -55,7 +57,9 @@ image_debian_tar() {
 
 images_build() {
     image_busybox_rootfs "$work/busybox"
-    image_archive "$work/busybox" docker.io/library/busybox:latest "$work/busybox.tar"
+    image_archive "$work/busybox" docker.io/library/busybox:latest "$work/busybox.tar" sh
+    # What holds a pod's namespaces open.
+    image_archive "$work/busybox" localhost/pause:latest "$work/pause.tar" sleep 1000000
     if [[ " ${engines[*]} " == *' rootfs '* ]]; then
         # Without the archive the Debian cases skip and say why.
         image_debian_tar || true

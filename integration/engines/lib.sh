@@ -17,6 +17,12 @@ expect_equal() {
     [[ $1 == "$2" ]] || fail "$3: wanted '$1', found '$2'"
 }
 
+# expect_same WANTED FOUND WHAT: two texts that were both found, of which neither may be empty.
+expect_same() {
+    [[ -n $1 ]] || fail "$3: nothing to compare with"
+    expect_equal "$@"
+}
+
 # expect_match EXTENDED-REGEX FOUND WHAT
 expect_match() {
     [[ $2 =~ $1 ]] || fail "$3: wanted a match of '$1', found '$2'"
@@ -144,32 +150,39 @@ timed() {
     took=$((took / 10)).$((took % 10))
 }
 
+# load_each COMMAND COUNT: the command with each number, some at a time.
+load_each() {
+    in_parallel 8 "$2" "$1"
+}
+
 # Starts $ENGINE_LOAD containers as fast as the engine can, runs a command in each
 # and removes them, $ENGINE_LOAD_RUNS times; nothing may be left after each run. The
 # engine's file says how: load_start, load_exec and load_remove with a number, load_running.
 load_runs() {
-    local run count=${ENGINE_LOAD:-100} workers=8 before line
+    local run count=${ENGINE_LOAD:-100} before line
     # What an engine keeps for all of its containers is not a leftover.
-    load_start first
-    load_remove first
+    load_each load_start 1
+    load_each load_remove 1
     before=$(leftovers_snapshot)
     for ((run = 1; run <= ${ENGINE_LOAD_RUNS:-3}; run++)); do
-        timed in_parallel "$workers" "$count" load_start
+        timed load_each load_start "$count"
         line="$count started in $took s"
         expect_equal "$count" "$(load_running)" 'containers running'
-        timed in_parallel "$workers" "$count" load_exec
+        timed load_each load_exec "$count"
         line+=", exec in each $took s"
-        timed in_parallel "$workers" "$count" load_remove
+        timed load_each load_remove "$count"
         echo "measured: $line, removed in $took s"
         expect_equal '' "$(leftovers_since "$before")" "left after run $run"
     done
 }
 
-# docs_block PAGE FILE: the fenced block that follows the words "In `FILE`" on
-# that page of docs/, with the runtime under test in the place of oxrun's path.
+# docs_block PAGE FILE [HEADING]: the fenced block that follows the words "In `FILE`"
+# (below that heading) on that page of docs/, with the runtime under test in the place of oxrun's path.
 # So the pages hold what was tested.
 docs_block() {
-    awk -v file="\`$2\`" 'index($0, file) && /^(In|As) / { found = 1 }
+    awk -v file="\`$2\`" -v heading="${3:+## $3}" '
+        heading == "" || $0 == heading { below = 1 }
+        below && index($0, file) && /^(In|As) / { found = 1 }
         found && /^```/ { if (inside) exit; inside = 1; next }
         inside { print }' "$here/../../docs/$1.md" | sed "s|/usr/local/sbin/oxrun|$runtime|" | grep . ||
         fail "docs/$1.md has no block for $2"

@@ -10,6 +10,7 @@ declare -A tool_packages=(
     [containerd]=''
     [podman]='iptables docker-registry'
     [docker]='iptables docker-registry'
+    [cri]='python3-grpcio python3-protobuf python3-websocket protobuf-compiler containernetworking-plugins iptables'
 )
 # The engine, installed.
 declare -A engine_packages=(
@@ -17,11 +18,13 @@ declare -A engine_packages=(
     [containerd]='containerd'
     [podman]='podman buildah conmon netavark aardvark-dns catatonit uidmap'
     [docker]='docker.io containerd tini'
+    [cri]='containerd'
 )
 # The engine, unpacked: programs that need no library but the C library's.
 declare -A suite_packages=(
     [containerd]='containerd'
     [docker]='docker.io docker-cli docker-buildx containerd tini-static'
+    [cri]='containerd golang-k8s-cri-api-dev'
 )
 
 # Prints those of an engine's packages that are not installed.

@@ -115,7 +115,7 @@ case_pod() {
     podman pod create --name pod --network none >/dev/null
     podman run --detach --pod pod --name one busybox sleep 1000
     podman run --detach --pod pod --name two busybox sleep 1000
-    expect_equal "$(podman exec one readlink /proc/self/ns/net)" "$(podman exec two readlink /proc/self/ns/net)" 'shared network namespace'
+    expect_same "$(podman exec one readlink /proc/self/ns/net)" "$(podman exec two readlink /proc/self/ns/net)" 'shared network namespace'
     podman pod pause pod
     podman pod unpause pod
     podman pod stop --time 0 pod
