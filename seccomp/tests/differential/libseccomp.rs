@@ -67,8 +67,10 @@ fn agreed_names(oracle: &mut Oracle, archs: &[Arch]) -> Vec<&'static str> {
 
 /// How libseccomp's program for a profile contradicts the profile, in ways that are known.
 ///
-/// Each difference is settled by the specification's "`args` … the rule applies if they match"
-/// (config-linux.md, Seccomp): our answer must be that of the naive reading.
+/// What decides is the specification's "actions to take for matched syscalls" and "matching on
+/// values passed as arguments" (config-linux.md, Seccomp), and libseccomp's own "combined into a
+/// union" and "all of the comparisons must be true for the rule to match" (seccomp_rule_add(3)):
+/// our answer must be that of the naive reading.
 #[derive(Clone, Copy, Debug, Default)]
 struct Errors {
     /// Calls that the merged tree of their rules answers wrongly.
