@@ -18,6 +18,7 @@ mod mounts;
 mod namespaces;
 mod netdevices;
 mod notify;
+mod parsed;
 mod process;
 mod resctrl;
 mod rootfs;
@@ -53,6 +54,7 @@ pub const TOPICS: &[&[Case]] = &[
     seccomp_calls::CASES,
     userns::CASES,
     exec::CASES,
+    parsed::CASES,
     announce::CASES,
     sdnotify::CASES,
     resctrl::CASES,
