@@ -21,7 +21,11 @@ pub struct Bundle {
 
 impl Bundle {
     /// Makes the directory and its root file system.
-    pub(crate) fn new(dir: PathBuf, id: String, base: &Path) -> Self {
+    ///
+    /// # Panics
+    /// When a file cannot be made.
+    #[must_use]
+    pub fn new(dir: PathBuf, id: String, base: &Path) -> Self {
         fs::create_dir(&dir).expect("create the bundle");
         rootfs::build(&dir.join("rootfs"), base).expect("build the root file system");
         let config = serde_json::from_str(DEFAULT).expect("the default configuration");

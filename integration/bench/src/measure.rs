@@ -1,0 +1,257 @@
+//! `bench measure`: everything in one place, in processes and mounts of its own.
+
+use crate::arena::Arena;
+use crate::bundles::Maker;
+use crate::contestant::{Contestant, FLOOR, Kind, LIBRARY, OXRUN, name_of};
+use crate::counts::Counter;
+use crate::crowd::Crowd;
+use crate::launch::{Failure, Launcher};
+use crate::memory;
+use crate::operation::{self, Operation};
+use crate::options::Measure;
+use crate::results::{Place, Program, Results};
+use crate::rounds::{Rounds, runtimes};
+use crate::view::{self, Layout};
+use integration::cgroup;
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+/// Mounts of a crowded host, beside those that are there.
+const CROWD: usize = 1000;
+/// The slow ones take part in every third round.
+const SLOW: u32 = 3;
+
+/// Runs `bench measure` again as the first process of new namespaces, and cleans up
+/// behind it however it ends.
+///
+/// # Errors
+/// When the namespaces or the working directory cannot be made.
+pub fn outside(arguments: &[String], options: &Measure) -> Result<ExitCode, Failure> {
+    let name = format!("oxrun-bench-{}", std::process::id());
+    let dir = std::env::temp_dir().join(&name);
+    fs::create_dir(&dir).map_err(|err| format!("{}: {err}", dir.display()))?;
+    // systemd would not find the processes of another namespace by number.
+    if !options.systemd {
+        unshare(CloneFlags::CLONE_NEWPID).map_err(|err| format!("PID namespace: {err}"))?;
+    }
+    let status = Command::new("/proc/self/exe")
+        .args(arguments)
+        .arg("--inside")
+        .arg(&dir)
+        .status();
+    cgroup::thaw(&format!("/{name}"));
+    let left = cgroup::remove(&format!("/{name}"));
+    if !left.is_empty() {
+        eprintln!("bench: cgroups are left: {left:?}");
+    }
+    fs::remove_dir_all(&dir).map_err(|err| format!("{}: {err}", dir.display()))?;
+    match status {
+        Ok(status) if status.success() => Ok(ExitCode::SUCCESS),
+        Ok(_) => Ok(ExitCode::FAILURE),
+        Err(err) => Err(err.to_string()),
+    }
+}
+
+/// Measures, as the first process of a PID namespace, and writes the results.
+///
+/// # Errors
+/// When the place cannot be prepared or the results cannot be written.
+pub fn inside(options: &Measure, dir: &Path) -> Result<ExitCode, Failure> {
+    nix::sys::prctl::set_child_subreaper(true).map_err(|err| err.to_string())?;
+    let stage = Stage::prepare(options, dir)?;
+    let operations = options.operations();
+    let mut arena = stage.arena();
+    if operations.contains(&Operation::Crowded) {
+        arena.set_crowd(Crowd::new(dir, &stage.launcher, CROWD)?);
+    }
+    let mut rounds = Rounds::new(&mut arena, &operations);
+    rounds.run(options.rounds);
+    let (series, mut failures) = rounds.finish();
+    let mut counts = Vec::new();
+    let mut memory_used = Vec::new();
+    if !options.only_times {
+        eprintln!("bench: counting system calls and memory");
+        let counter = Counter::new(&arena, &stage.tool("launch"), dir);
+        for contestant in arena.contestants.iter().filter(|c| c.kind != Kind::Library) {
+            match counter.all(contestant) {
+                Ok(found) => counts.extend(found),
+                Err(failure) => failures.push(format!("{}: counts: {failure}", contestant.name)),
+            }
+        }
+        for contestant in runtimes(&arena.contestants) {
+            match counter.docker(contestant) {
+                Ok(found) => counts.push(found),
+                Err(failure) => failures.push(format!("{}: counts: {failure}", contestant.name)),
+            }
+            if memory::is_there() && !options.systemd {
+                memory_used.push(memory::measure(contestant, &stage.launcher, &stage.maker));
+            }
+        }
+    }
+    let results = Results {
+        place: stage.place(),
+        programs: stage.programs(),
+        series,
+        counts,
+        memory: memory_used,
+        failures,
+    };
+    let text = serde_json::to_string_pretty(&results).map_err(|err| err.to_string())?;
+    fs::write(&options.out, text).map_err(|err| format!("{}: {err}", options.out.display()))?;
+    Ok(if results.failures.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// The prepared place.
+#[derive(Debug)]
+pub struct Stage<'a> {
+    options: &'a Measure,
+    dir: PathBuf,
+    /// Starts commands.
+    pub launcher: Launcher,
+    /// Makes bundles.
+    pub maker: Maker,
+}
+
+impl<'a> Stage<'a> {
+    /// Makes the view, the working directory on a tmpfs, and the parent cgroup.
+    ///
+    /// # Errors
+    /// When one of them cannot be made.
+    pub fn prepare(options: &'a Measure, dir: &Path) -> Result<Self, Failure> {
+        view::enter(options.layout)?;
+        mount(
+            Some("tmpfs"),
+            dir,
+            Some("tmpfs"),
+            MsFlags::empty(),
+            Some("mode=755"),
+        )
+        .map_err(|err| format!("tmpfs: {err}"))?;
+        let cgroup = format!("/{}", name_of(dir));
+        view::make_parent(&cgroup)?;
+        let payload = options.tools.join("payload");
+        let stage = Self {
+            launcher: Launcher::new(dir, options.libraries.as_deref()),
+            maker: Maker::new(dir, &payload, options.layout, &cgroup, options.systemd),
+            dir: dir.to_owned(),
+            options,
+        };
+        // All programs are read from the same file system.
+        fs::create_dir(dir.join("bin")).map_err(|err| err.to_string())?;
+        let tools = ["floor", "launch", "inprocess"].map(|name| options.tools.join(name));
+        for file in tools.iter().chain(&options.runtimes) {
+            fs::copy(file, stage.tool(&name_of(file)))
+                .map_err(|err| format!("{}: {err}", file.display()))?;
+        }
+        Ok(stage)
+    }
+
+    /// The copy of a program.
+    #[must_use]
+    pub fn tool(&self, name: &str) -> PathBuf {
+        self.dir.join("bin").join(name)
+    }
+
+    fn contestant(&self, name: &str, kind: Kind, program: &str) -> Contestant {
+        let trees: Vec<_> = view::trees()
+            .iter()
+            .map(|tree| tree.display().to_string())
+            .collect();
+        let systemd = self.options.systemd.then(|| "--systemd-cgroup".to_owned());
+        let root = self.dir.join(format!("{name}-state"));
+        fs::create_dir_all(&root).expect("the state directory");
+        let fast = [FLOOR, LIBRARY, OXRUN, crate::contestant::CRUN];
+        Contestant {
+            name: name.to_owned(),
+            kind,
+            program: self.tool(program),
+            every: if fast.contains(&name) { 1 } else { SLOW },
+            root,
+            globals: systemd.into_iter().collect(),
+            view: (self.options.layout.name().to_owned(), trees.join(":")),
+        }
+    }
+
+    /// The arena with all who take part.
+    #[must_use]
+    pub fn arena(&self) -> Arena {
+        let mut contestants = Vec::new();
+        if !self.options.systemd {
+            contestants.push(self.contestant(FLOOR, Kind::Floor, FLOOR));
+            contestants.push(self.contestant(LIBRARY, Kind::Library, "inprocess"));
+        }
+        for file in &self.options.runtimes {
+            let name = name_of(file);
+            contestants.push(self.contestant(&name, Kind::Runtime, &name));
+        }
+        Arena::new(contestants, self.launcher.clone(), &self.maker)
+    }
+
+    fn place(&self) -> Place {
+        let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        Place {
+            name: self.options.name.clone(),
+            layout: self.options.layout.name().to_owned(),
+            manager: if self.options.systemd {
+                "systemd"
+            } else {
+                "cgroupfs"
+            }
+            .to_owned(),
+            kernel: kernel.trim().to_owned(),
+            cpus: std::thread::available_parallelism().map_or(1, usize::from),
+            date: self.options.date.clone(),
+            rounds: self.options.rounds,
+        }
+    }
+
+    fn programs(&self) -> BTreeMap<String, Program> {
+        let program = |file: &PathBuf| {
+            let name = name_of(file);
+            let mut command = Command::new(self.tool(&name));
+            if let Some(libraries) = &self.options.libraries {
+                command.env("LD_LIBRARY_PATH", libraries);
+            }
+            let output = command.arg("--version").output();
+            let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+            let text = text.unwrap_or_default();
+            let version = text
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .replace(" version ", " ");
+            let bytes = fs::metadata(self.tool(&name)).map_or(0, |meta| meta.len());
+            (name, Program { version, bytes })
+        };
+        self.options.runtimes.iter().map(program).collect()
+    }
+}
+
+impl Measure {
+    /// Those that were asked for, by the beginning of their names.
+    #[must_use]
+    pub fn operations(&self) -> Vec<Operation> {
+        let wanted = |operation: &Operation| {
+            self.only.is_empty() || self.only.iter().any(|name| operation.name() == name)
+        };
+        operation::ALL.iter().copied().filter(wanted).collect()
+    }
+
+    /// The layout of the host where none is asked for.
+    #[must_use]
+    pub fn host_layout() -> Layout {
+        if cgroup::is_v2() {
+            Layout::V2
+        } else {
+            Layout::V1
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! The one place with unsafe code.
+
+use crate::sample::Usage;
+use integration::sys;
+use nix::errno::Errno;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::time::Duration;
+
+/// How a process ended, and what it and the children that it waited for used.
+#[derive(Debug, Clone, Copy)]
+pub struct Ended {
+    /// Exit status as a shell has it: 128 and more for a signal.
+    pub status: i32,
+    /// What it used.
+    pub usage: Usage,
+}
+
+/// Waits for a child.
+///
+/// # Errors
+/// As pidfd_open(2) and wait4(2); `TimedOut` after `limit`: the child still runs.
+pub fn wait(pid: i32, limit: Duration) -> io::Result<Ended> {
+    let pidfd = sys::pidfd_open(pid.cast_unsigned())?;
+    if !sys::wait_readable(pidfd.as_fd(), limit) {
+        return Err(io::ErrorKind::TimedOut.into());
+    }
+    let mut status = 0;
+    // SAFETY: rusage is plain data for which zero is valid.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: both pointers are valid for writing.
+    let rc = unsafe { libc::wait4(pid, &raw mut status, 0, &raw mut usage) };
+    Errno::result(rc)?;
+    let micros = |time: libc::timeval| {
+        let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+        seconds * 1_000_000 + u64::try_from(time.tv_usec).unwrap_or(0)
+    };
+    let usage = Usage {
+        cpu_us: micros(usage.ru_utime) + micros(usage.ru_stime),
+        faults: u64::try_from(usage.ru_minflt + usage.ru_majflt).unwrap_or(0),
+    };
+    let status = if libc::WIFEXITED(status) {
+        libc::WEXITSTATUS(status)
+    } else {
+        128 + libc::WTERMSIG(status)
+    };
+    Ok(Ended { status, usage })
+}
+
+/// Lets the child be traced by this process from its execve on.
+pub fn trace_child(command: &mut Command) {
+    // SAFETY: the closure makes one async-signal-safe system call.
+    unsafe {
+        command.pre_exec(|| nix::sys::ptrace::traceme().map_err(io::Error::from));
+    }
+}
