@@ -39,16 +39,14 @@ impl std::ops::AddAssign for Cost {
 #[derive(Debug, Clone)]
 pub struct Launcher {
     errors: PathBuf,
-    libraries: Option<PathBuf>,
 }
 
 impl Launcher {
-    /// `libraries`: where the runtimes' shared libraries are, when not in the usual places.
+    /// The file goes into `dir`.
     #[must_use]
-    pub fn new(dir: &Path, libraries: Option<&Path>) -> Self {
+    pub fn new(dir: &Path) -> Self {
         Self {
             errors: dir.join("errors"),
-            libraries: libraries.map(Path::to_owned),
         }
     }
 
@@ -57,7 +55,6 @@ impl Launcher {
     pub fn beside(&self, name: &str) -> Self {
         Self {
             errors: self.errors.with_extension(name),
-            ..self.clone()
         }
     }
 
@@ -77,9 +74,6 @@ impl Launcher {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(&self.errors)?);
-        if let Some(libraries) = &self.libraries {
-            command.env("LD_LIBRARY_PATH", libraries);
-        }
         Ok(command)
     }
 

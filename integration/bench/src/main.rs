@@ -7,20 +7,26 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)] // a program that prints
 
 mod arena;
+mod budget;
 mod bundles;
 mod contestant;
 mod counts;
 mod crowd;
+mod goals;
 mod inprocess;
 mod launch;
 mod measure;
 mod memory;
 mod operation;
 mod options;
+mod picture;
+mod report;
 mod results;
 mod rounds;
 mod sample;
+mod steps;
 mod sys;
+mod table;
 mod view;
 
 use std::process::ExitCode;
@@ -45,9 +51,21 @@ fn command(arguments: &[String]) -> Result<ExitCode, String> {
             let options = options::measure(rest).map_err(|err| err.to_string())?;
             match &options.inside {
                 Some(dir) => measure::inside(&options, dir),
-                None => measure::outside(arguments, &options),
+                None => {
+                    let (worked, _) = measure::isolate(arguments, options.systemd)?;
+                    Ok(if worked {
+                        ExitCode::SUCCESS
+                    } else {
+                        ExitCode::FAILURE
+                    })
+                }
             }
         }
+        "report" => report::report(&options::report(rest).map_err(|err| err.to_string())?),
+        "budget" => budget::command(
+            arguments,
+            &options::budget(rest).map_err(|err| err.to_string())?,
+        ),
         other => Err(format!(
             "unknown command {other}: allowed are measure, report, budget"
         )),

@@ -18,42 +18,43 @@ use nix::sched::{CloneFlags, unshare};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 
 /// Mounts of a crowded host, beside those that are there.
 const CROWD: usize = 1000;
 /// The slow ones take part in every third round.
 const SLOW: u32 = 3;
 
-/// Runs `bench measure` again as the first process of new namespaces, and cleans up
-/// behind it however it ends.
+/// Runs this command again as the first process of new namespaces, with `--inside DIR`,
+/// and cleans up behind it however it ends. Returns whether it succeeded, and what it printed.
 ///
 /// # Errors
 /// When the namespaces or the working directory cannot be made.
-pub fn outside(arguments: &[String], options: &Measure) -> Result<ExitCode, Failure> {
+pub fn isolate(arguments: &[String], systemd: bool) -> Result<(bool, String), Failure> {
     let name = format!("oxrun-bench-{}", std::process::id());
     let dir = std::env::temp_dir().join(&name);
     fs::create_dir(&dir).map_err(|err| format!("{}: {err}", dir.display()))?;
     // systemd would not find the processes of another namespace by number.
-    if !options.systemd {
+    if !systemd {
         unshare(CloneFlags::CLONE_NEWPID).map_err(|err| format!("PID namespace: {err}"))?;
     }
-    let status = Command::new("/proc/self/exe")
+    let output = Command::new("/proc/self/exe")
         .args(arguments)
         .arg("--inside")
         .arg(&dir)
-        .status();
+        .stderr(Stdio::inherit())
+        .output();
     cgroup::thaw(&format!("/{name}"));
     let left = cgroup::remove(&format!("/{name}"));
     if !left.is_empty() {
         eprintln!("bench: cgroups are left: {left:?}");
     }
     fs::remove_dir_all(&dir).map_err(|err| format!("{}: {err}", dir.display()))?;
-    match status {
-        Ok(status) if status.success() => Ok(ExitCode::SUCCESS),
-        Ok(_) => Ok(ExitCode::FAILURE),
-        Err(err) => Err(err.to_string()),
-    }
+    let output = output.map_err(|err| err.to_string())?;
+    Ok((
+        output.status.success(),
+        String::from_utf8_lossy(&output.stdout).into_owned(),
+    ))
 }
 
 /// Measures, as the first process of a PID namespace, and writes the results.
@@ -139,7 +140,7 @@ impl<'a> Stage<'a> {
         view::make_parent(&cgroup)?;
         let payload = options.tools.join("payload");
         let stage = Self {
-            launcher: Launcher::new(dir, options.libraries.as_deref()),
+            launcher: Launcher::new(dir),
             maker: Maker::new(dir, &payload, options.layout, &cgroup, options.systemd),
             dir: dir.to_owned(),
             options,
@@ -216,11 +217,7 @@ impl<'a> Stage<'a> {
     fn programs(&self) -> BTreeMap<String, Program> {
         let program = |file: &PathBuf| {
             let name = name_of(file);
-            let mut command = Command::new(self.tool(&name));
-            if let Some(libraries) = &self.options.libraries {
-                command.env("LD_LIBRARY_PATH", libraries);
-            }
-            let output = command.arg("--version").output();
+            let output = Command::new(self.tool(&name)).arg("--version").output();
             let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
             let text = text.unwrap_or_default();
             let version = text

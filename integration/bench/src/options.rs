@@ -15,8 +15,6 @@ pub struct Measure {
     pub systemd: bool,
     /// Where floor, launch, payload and inprocess are.
     pub tools: PathBuf,
-    /// Shared libraries of the runtimes.
-    pub libraries: Option<PathBuf>,
     /// The runtimes' programs.
     pub runtimes: Vec<PathBuf>,
     /// Rounds.
@@ -40,7 +38,6 @@ impl Default for Measure {
             layout: Self::host_layout(),
             systemd: false,
             tools: PathBuf::new(),
-            libraries: None,
             runtimes: Vec::new(),
             rounds: 10,
             only: Vec::new(),
@@ -89,7 +86,6 @@ impl Measure {
             }
             "systemd" => self.systemd = true,
             "tools" => self.tools = parser.value()?.into(),
-            "libraries" => self.libraries = Some(parser.value()?.into()),
             "runtime" => self.runtimes.push(parser.value()?.into()),
             "rounds" => self.rounds = parser.value()?.parse()?,
             "only" => self.only.push(parser.value()?.string()?),

@@ -49,10 +49,18 @@ pub fn wait(pid: i32, limit: Duration) -> io::Result<Ended> {
     Ok(Ended { status, usage })
 }
 
-/// Lets the child be traced by this process from its execve on.
+/// Lets the child be traced by this process from its execve on, with addresses that
+/// are the same every time.
 pub fn trace_child(command: &mut Command) {
-    // SAFETY: the closure makes one async-signal-safe system call.
+    let prepare = || {
+        // SAFETY: personality takes an integer.
+        Errno::result(unsafe {
+            libc::personality(libc::ADDR_NO_RANDOMIZE.cast_unsigned().into())
+        })?;
+        nix::sys::ptrace::traceme().map_err(io::Error::from)
+    };
+    // SAFETY: the closure makes only async-signal-safe system calls.
     unsafe {
-        command.pre_exec(|| nix::sys::ptrace::traceme().map_err(io::Error::from));
+        command.pre_exec(prepare);
     }
 }

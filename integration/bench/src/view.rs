@@ -135,3 +135,44 @@ pub fn enter_crowded(dir: &Path, count: usize) -> Result<(), Failure> {
     }
     Ok(())
 }
+
+/// Leaves of this mount namespace only what a runtime needs, so that what it reads of
+/// its mount table does not depend on the machine.
+///
+/// # Errors
+/// When a mount fails.
+#[allow(clippy::disallowed_methods)] // this program's working directory is its own
+pub fn reduce(dir: &Path) -> Result<(), Failure> {
+    let failed = |err: &dyn std::fmt::Display| format!("cannot reduce the mounts: {err}");
+    let root = dir.join("root");
+    fs::create_dir(&root).map_err(|err| failed(&err))?;
+    let mounts = mountinfo::of_this_process();
+    bind(Path::new("/"), &root)?;
+    let mut done = Vec::new();
+    for mounted in mounts {
+        let target = PathBuf::from(&mounted.target);
+        let named = ["/usr", "/proc", "/sys", "/dev", CGROUPS]
+            .iter()
+            .any(|name| target == Path::new(name));
+        // The version 1 mounts below a version 2 mount are hidden.
+        let tree = mounted.fstype == "cgroup" && !cgroup::is_v2();
+        let wanted = named || tree || target == dir;
+        if wanted && !done.contains(&target) {
+            let inside = target.strip_prefix("/").unwrap_or(&target);
+            if target == dir {
+                fs::create_dir_all(root.join(inside)).map_err(|err| failed(&err))?;
+            }
+            bind(&target, &root.join(inside))?;
+            done.push(target);
+        }
+    }
+    std::env::set_current_dir(&root).map_err(|err| failed(&err))?;
+    nix::unistd::pivot_root(".", ".").map_err(|err| failed(&err))?;
+    umount2(".", MntFlags::MNT_DETACH).map_err(|err| failed(&err))?;
+    std::env::set_current_dir("/").map_err(|err| failed(&err))
+}
+
+fn bind(from: &Path, to: &Path) -> Result<(), Failure> {
+    mount(Some(from), to, NONE, MsFlags::MS_BIND, NONE)
+        .map_err(|err| format!("bind {} to {}: {err}", from.display(), to.display()))
+}
