@@ -98,7 +98,7 @@ impl Maker {
         let mut bundle = self.base.clone();
         bundle.dir = self.dir.join("bundles").join(name);
         fs::create_dir_all(&bundle.dir).expect("create the bundle");
-        let rootfs = self.base.inside("/");
+        let rootfs = self.base.dir.join("rootfs");
         let cgroup = format!("{}/{name}", self.cgroup);
         let cgroups_path = if self.systemd {
             format!("system.slice:oxrun-bench:{name}")

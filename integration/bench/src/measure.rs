@@ -9,7 +9,7 @@ use crate::launch::{Failure, Launcher};
 use crate::memory;
 use crate::operation::{self, Operation};
 use crate::options::Measure;
-use crate::results::{Place, Program, Results};
+use crate::results::{Counts, Place, Program, Results};
 use crate::rounds::{Rounds, runtimes};
 use crate::view::{self, Layout};
 use integration::cgroup;
@@ -64,43 +64,20 @@ pub fn isolate(arguments: &[String], systemd: bool) -> Result<(bool, String), Fa
 pub fn inside(options: &Measure, dir: &Path) -> Result<ExitCode, Failure> {
     nix::sys::prctl::set_child_subreaper(true).map_err(|err| err.to_string())?;
     let stage = Stage::prepare(options, dir)?;
-    let operations = options.operations();
+    let mut results = stage.results();
     let mut arena = stage.arena();
-    if operations.contains(&Operation::Crowded) {
-        arena.set_crowd(Crowd::new(dir, &stage.launcher, CROWD)?);
+    if !options.only_memory {
+        times(&stage, &mut arena, &mut results)?;
     }
-    let mut rounds = Rounds::new(&mut arena, &operations);
-    rounds.run(options.rounds);
-    let (series, mut failures) = rounds.finish();
-    let mut counts = Vec::new();
-    let mut memory_used = Vec::new();
-    if !options.only_times {
-        eprintln!("bench: counting system calls and memory");
-        let counter = Counter::new(&arena, &stage.tool("launch"), dir);
-        for contestant in arena.contestants.iter().filter(|c| c.kind != Kind::Library) {
-            match counter.all(contestant) {
-                Ok(found) => counts.extend(found),
-                Err(failure) => failures.push(format!("{}: counts: {failure}", contestant.name)),
-            }
-        }
-        for contestant in runtimes(&arena.contestants) {
-            match counter.docker(contestant) {
-                Ok(found) => counts.push(found),
-                Err(failure) => failures.push(format!("{}: counts: {failure}", contestant.name)),
-            }
-            if memory::is_there() && !options.systemd {
-                memory_used.push(memory::measure(contestant, &stage.launcher, &stage.maker));
-            }
-        }
+    if !options.only_memory && !options.only_times {
+        counts(&stage, &arena, &mut results);
     }
-    let results = Results {
-        place: stage.place(),
-        programs: stage.programs(),
-        series,
-        counts,
-        memory: memory_used,
-        failures,
-    };
+    let memory_wanted = !options.only_times && !options.no_memory && !options.systemd;
+    if memory_wanted && memory::is_there() {
+        eprintln!("bench: memory");
+        let measure = |contestant| memory::measure(contestant, &stage.launcher, &stage.maker);
+        results.memory = runtimes(&arena.contestants).map(measure).collect();
+    }
     let text = serde_json::to_string_pretty(&results).map_err(|err| err.to_string())?;
     fs::write(&options.out, text).map_err(|err| format!("{}: {err}", options.out.display()))?;
     Ok(if results.failures.is_empty() {
@@ -108,6 +85,37 @@ pub fn inside(options: &Measure, dir: &Path) -> Result<ExitCode, Failure> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+fn times(stage: &Stage<'_>, arena: &mut Arena, results: &mut Results) -> Result<(), Failure> {
+    let operations = stage.options.operations();
+    if operations.contains(&Operation::Crowded) {
+        arena.set_crowd(Crowd::new(&stage.dir, &stage.launcher, CROWD)?);
+    }
+    let mut rounds = Rounds::new(arena, &operations);
+    rounds.run(stage.options.rounds);
+    let (series, failures) = rounds.finish();
+    results.series = series;
+    results.failures.extend(failures);
+    Ok(())
+}
+
+fn counts(stage: &Stage<'_>, arena: &Arena, results: &mut Results) {
+    eprintln!("bench: counts");
+    let counter = Counter::new(arena, &stage.tool("launch"), &stage.dir);
+    let mut add = |name: &str, found: Result<Vec<Counts>, Failure>| match found {
+        Ok(found) => results.counts.extend(found),
+        Err(failure) => results.failures.push(format!("{name}: counts: {failure}")),
+    };
+    for contestant in arena.contestants.iter().filter(|c| c.kind != Kind::Library) {
+        add(&contestant.name, counter.all(contestant));
+    }
+    for contestant in runtimes(&arena.contestants) {
+        add(
+            &contestant.name,
+            counter.docker(contestant).map(|counts| vec![counts]),
+        );
+    }
 }
 
 /// The prepared place.
@@ -194,6 +202,18 @@ impl<'a> Stage<'a> {
             contestants.push(self.contestant(&name, Kind::Runtime, &name));
         }
         Arena::new(contestants, self.launcher.clone(), &self.maker)
+    }
+
+    /// Results with nothing in them yet.
+    fn results(&self) -> Results {
+        Results {
+            place: self.place(),
+            programs: self.programs(),
+            series: Vec::new(),
+            counts: Vec::new(),
+            memory: Vec::new(),
+            failures: Vec::new(),
+        }
     }
 
     fn place(&self) -> Place {

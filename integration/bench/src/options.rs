@@ -23,6 +23,10 @@ pub struct Measure {
     pub only: Vec<String>,
     /// Leaves out counts and memory.
     pub only_times: bool,
+    /// Leaves out everything but memory.
+    pub only_memory: bool,
+    /// Leaves out memory: User Mode Linux dies of a program that has too little.
+    pub no_memory: bool,
     /// The day, for the results.
     pub date: String,
     /// The results.
@@ -42,6 +46,8 @@ impl Default for Measure {
             rounds: 10,
             only: Vec::new(),
             only_times: false,
+            only_memory: false,
+            no_memory: false,
             date: String::new(),
             out: PathBuf::from("results.json"),
             inside: None,
@@ -90,6 +96,8 @@ impl Measure {
             "rounds" => self.rounds = parser.value()?.parse()?,
             "only" => self.only.push(parser.value()?.string()?),
             "only-times" => self.only_times = true,
+            "only-memory" => self.only_memory = true,
+            "no-memory" => self.no_memory = true,
             "date" => self.date = parser.value()?.string()?,
             "out" => self.out = parser.value()?.into(),
             "inside" => self.inside = Some(parser.value()?.into()),
