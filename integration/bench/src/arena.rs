@@ -1,7 +1,7 @@
 //! Runs single operations of single contestants.
 
 use crate::bundles::{Config, Maker};
-use crate::contestant::{Contestant, FLOOR, Kind, PAYLOAD, Place, Verb};
+use crate::contestant::{Contestant, Kind, PAYLOAD, Place, Verb};
 use crate::crowd::Crowd;
 use crate::inprocess::InProcess;
 use crate::launch::{Cost, Failure, Launcher};
@@ -241,12 +241,6 @@ impl Arena {
         Launcher::wait(read_pid(place)?)?;
         self.launcher.run(&contestant.words(Verb::Delete, place))?;
         Ok(())
-    }
-
-    /// The floor program, where it takes part.
-    #[must_use]
-    pub fn floor(&self) -> Option<&Contestant> {
-        self.contestants.iter().find(|c| c.name == FLOOR)
     }
 }
 

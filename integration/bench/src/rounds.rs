@@ -138,7 +138,7 @@ impl<'a> Rounds<'a> {
 /// Whether something that happens every so many rounds happens in this one: the
 /// first counted one, and the one before it that warms everything up.
 fn due(round: u32, every: u32) -> Option<()> {
-    (round == 0 || (round - 1) % every == 0).then_some(())
+    (round == 0 || (round - 1).is_multiple_of(every)).then_some(())
 }
 
 /// Those whose command line is runc's.
