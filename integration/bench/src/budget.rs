@@ -132,7 +132,6 @@ fn lower(budgets: &mut Counts, found: &Counts) {
 }
 
 fn inside(options: &Budget, dir: &Path) -> Result<Found, Failure> {
-    nix::sys::prctl::set_child_subreaper(true).map_err(|err| err.to_string())?;
     let stage = Stage::prepare(&options.measure, dir)?;
     view::reduce(dir)?;
     let arena = stage.arena();

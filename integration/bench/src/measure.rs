@@ -12,13 +12,19 @@ use crate::options::Measure;
 use crate::results::{Counts, Place, Program, Results};
 use crate::rounds::{Rounds, runtimes};
 use crate::view::{self, Layout};
-use integration::cgroup;
+use integration::{cgroup, sys};
+use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode, Output, Stdio};
 
 /// Mounts of a crowded host, beside those that are there.
 const CROWD: usize = 1000;
@@ -38,12 +44,12 @@ pub fn isolate(arguments: &[String], systemd: bool) -> Result<(bool, String), Fa
     if !systemd {
         unshare(CloneFlags::CLONE_NEWPID).map_err(|err| format!("PID namespace: {err}"))?;
     }
-    let output = Command::new("/proc/self/exe")
-        .args(arguments)
-        .arg("--inside")
-        .arg(&dir)
-        .stderr(Stdio::inherit())
-        .output();
+    let output = supervise(
+        Command::new("/proc/self/exe")
+            .args(arguments)
+            .arg("--inside")
+            .arg(&dir),
+    );
     cgroup::thaw(&format!("/{name}"));
     let left = cgroup::remove(&format!("/{name}"));
     if !left.is_empty() {
@@ -57,12 +63,34 @@ pub fn isolate(arguments: &[String], systemd: bool) -> Result<(bool, String), Fa
     ))
 }
 
+/// Runs a command, and kills it when a signal asks this process to end.
+fn supervise(command: &mut Command) -> io::Result<Output> {
+    let mut asked = SigSet::empty();
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        asked.add(signal);
+    }
+    asked.thread_block()?;
+    let signals = SignalFd::with_flags(&asked, SfdFlags::SFD_CLOEXEC)?;
+    let mut child = command.stdout(Stdio::piped()).spawn()?;
+    let pidfd = sys::pidfd_open(child.id())?;
+    let mut fds = [&pidfd.as_fd(), &signals.as_fd()].map(|fd| PollFd::new(*fd, PollFlags::POLLIN));
+    while let Err(err) = poll(&mut fds, PollTimeout::NONE) {
+        if err != Errno::EINTR {
+            return Err(err.into());
+        }
+    }
+    if fds[1].any() == Some(true) {
+        eprintln!("bench: ended by a signal");
+        child.kill()?;
+    }
+    child.wait_with_output()
+}
+
 /// Measures, as the first process of a PID namespace, and writes the results.
 ///
 /// # Errors
 /// When the place cannot be prepared or the results cannot be written.
 pub fn inside(options: &Measure, dir: &Path) -> Result<ExitCode, Failure> {
-    nix::sys::prctl::set_child_subreaper(true).map_err(|err| err.to_string())?;
     let stage = Stage::prepare(options, dir)?;
     let mut results = stage.results();
     let mut arena = stage.arena();
@@ -135,6 +163,10 @@ impl<'a> Stage<'a> {
     /// # Errors
     /// When one of them cannot be made.
     pub fn prepare(options: &'a Measure, dir: &Path) -> Result<Self, Failure> {
+        let failed = |err: Errno| err.to_string();
+        nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).map_err(failed)?;
+        // What `create` leaves is this process's to wait for.
+        nix::sys::prctl::set_child_subreaper(true).map_err(failed)?;
         view::enter(options.layout)?;
         mount(
             Some("tmpfs"),

@@ -59,9 +59,9 @@ pub fn short(all: &[Results]) -> String {
         .collect();
     let mut cells = vec![format!("{}, median ms", first.place.name)];
     cells.extend(shown.iter().map(|name| (*name).to_owned()));
-    cells.push("÷ floor".to_owned());
+    cells.push("oxrun ÷ floor".to_owned());
     for results in all.iter().filter(|results| has_crun(results)) {
-        cells.push(format!("{}: ÷ crun", results.place.name));
+        cells.push(format!("{}: oxrun ÷ crun", results.place.name));
         cells.push("with pauses".to_owned());
     }
     head(&mut out, &cells);
@@ -90,10 +90,12 @@ fn has_crun(results: &Results) -> bool {
 /// System calls, memory and sizes.
 fn counts(all: &[Results]) -> String {
     let mut out = String::new();
+    // Where crun took part, if there is such a place.
     let one_of_each = |layout: &str| {
         let here =
             |results: &&Results| results.place.layout == layout && !results.counts.is_empty();
-        all.iter().find(here)
+        let both = |results: &&Results| here(results) && results.counted("run", CRUN).is_some();
+        all.iter().find(both).or_else(|| all.iter().find(here))
     };
     let places: Vec<_> = ["v1", "v2"].into_iter().filter_map(one_of_each).collect();
     let Some(first) = places.first() else {
