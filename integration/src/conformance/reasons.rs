@@ -5,6 +5,7 @@
 //! may follow each other; a name that ends with `*` names all that begin so).
 //! Its first lines may be `by: WHO` (suite, kernel, spec, machine or oxrun) and
 //! `needs: WHAT` (see [`super::needs`]): the test is held only where that is met.
+//! `chance: yes` says that a race decides: the test is not held anywhere.
 
 use super::needs;
 use std::path::Path;
@@ -25,6 +26,8 @@ pub(super) struct Reason {
     pub by: String,
     /// What the tests need, empty when nothing.
     pub needs: String,
+    /// Whether the tests may pass and fail by chance.
+    pub chance: bool,
     pub text: String,
 }
 
@@ -37,8 +40,11 @@ impl Reason {
         })
     }
 
-    /// What the tests need and this machine lacks.
+    /// Why the tests are not held on this machine: what they need and it lacks, or chance.
     pub(super) fn unmet(&self) -> Option<&str> {
+        if self.chance {
+            return Some("luck");
+        }
         (!self.needs.is_empty() && !needs::met(&self.needs)).then_some(&self.needs)
     }
 }
@@ -77,6 +83,8 @@ impl Reasons {
             };
             if let Some(by) = line.strip_prefix("by: ") {
                 by.clone_into(&mut section.by);
+            } else if line == "chance: yes" {
+                section.chance = true;
             } else if let Some(needs) = line.strip_prefix("needs: ") {
                 needs::parse(needs).ok_or_else(|| format!("unknown need: {needs}"))?;
                 needs.clone_into(&mut section.needs);

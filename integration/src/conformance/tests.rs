@@ -32,6 +32,15 @@ fn a_lost_pass_is_excused_where_its_need_is_unmet() {
 }
 
 #[test]
+fn what_chance_decides_is_not_held() {
+    let reasons = Reasons::parse("# S\n\n## a\nby: suite\nchance: yes\n").unwrap();
+    let raw = raw("s a oxrun fail x");
+    let mut table = Table::parse(RECORDED).unwrap();
+    assert_eq!(check_suite("s", &table, &raw, &reasons), 0);
+    assert_eq!(table.merge("s", &raw, &reasons), [""; 0]);
+}
+
+#[test]
 fn a_failure_without_a_reason_and_a_test_that_did_not_run_are_found() {
     let table = Table::parse(RECORDED).unwrap();
     let mut text = "s\tb\toxrun\tfail\twhy\n".to_owned();
