@@ -3,6 +3,7 @@
 mod announce;
 mod caps;
 mod check;
+mod commands;
 mod devices;
 mod embed;
 mod exec;
@@ -56,6 +57,7 @@ pub const TOPICS: &[&[Case]] = &[
     exec::CASES,
     parsed::CASES,
     announce::CASES,
+    commands::CASES,
     sdnotify::CASES,
     resctrl::CASES,
     embed::CASES,

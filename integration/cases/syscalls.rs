@@ -4,7 +4,7 @@
 use crate::bundle::Bundle;
 use crate::case::{Case, case};
 use crate::need::Need;
-use crate::runtime::Kind;
+use crate::runtime::{Call, Kind};
 use crate::test::Test;
 use std::fs;
 
@@ -49,13 +49,17 @@ impl Line {
 
 /// The calls of `run` of a bundle, in order, those of all processes.
 fn trace(t: &Test, bundle: &Bundle, filter: &[&str]) -> Vec<Line> {
+    trace_call(t, t.run_call(bundle, &[]), filter)
+}
+
+fn trace_call(t: &Test, call: Call, filter: &[&str]) -> Vec<Line> {
     if t.runtime.kind != Kind::Oxrun {
         t.skip("only oxrun promises this");
     }
     let file = t.path("trace");
     let mut words = vec!["strace", "-f", "-s", "4096", "-o", file.to_str().unwrap()];
     words.extend(filter);
-    t.run_call(bundle, &[]).under(&words).limit(30).run().ok();
+    call.under(&words).limit(30).run().ok();
     let text = fs::read_to_string(file).expect("the trace");
     text.lines().filter_map(parse).collect()
 }
@@ -128,18 +132,55 @@ fn count(t: &Test) {
 }
 
 /// From the birth of the child to its pivot_root, no mount takes a path and
-/// nothing is opened by a path of the host's /proc.
+/// nothing is opened by a path of the host's /proc. A process of exec never does either.
 fn by_descriptor(t: &Test) {
-    let lines = trace(t, &t.bundle().args(["true"]), &[]);
-    let pivot = lines.iter().position(|line| line.name() == "pivot_root");
-    let pivot = pivot.expect("pivot_root is called");
-    let child = lines[pivot].pid;
-    let before: Vec<&Line> = lines[..pivot]
-        .iter()
-        .filter(|line| line.pid == child)
-        .collect();
-    assert!(!before.is_empty());
-    let wrong: Vec<_> = before
+    let source = t.new_dir("source");
+    let mounts = |bundle: Bundle| {
+        bundle
+            .bind(&source, "/bound", &["rbind", "ro", "nosuid"])
+            .bind(&source, "/tmp", &["bind", "rprivate"])
+            .mount("/home", "tmpfs", "tmpfs", &["tmpcopyup", "size=64k"])
+            .mount("/mnt", "tmpfs", "tmpfs", &["rro", "mode=700"])
+            .writable()
+    };
+    for (row, bundle) in [
+        ("default", t.bundle()),
+        ("binds and tmpfs", mounts(t.bundle())),
+        (
+            "user namespace",
+            mounts(t.bundle().user_namespace(100_000, 1000)),
+        ),
+    ] {
+        t.row(row, || {
+            let lines = trace(t, &bundle.args(["true"]), &[]);
+            let pivot = lines.iter().position(|line| line.name() == "pivot_root");
+            let pivot = pivot.expect("pivot_root is called");
+            no_paths(&lines[..pivot], lines[pivot].pid);
+        });
+    }
+    for (row, bundle) in [
+        ("exec", t.bundle()),
+        (
+            "exec in a user namespace",
+            t.bundle().user_namespace(100_000, 1000),
+        ),
+    ] {
+        t.row(row, || {
+            let container = t.start(&bundle.idle());
+            let lines = trace_call(t, container.exec_call(&[], ["true"]), &[]);
+            let end = lines.iter().rposition(|line| line.name() == "execve");
+            let end = end.expect("the program is executed");
+            no_paths(&lines[..end], lines[end].pid);
+        });
+    }
+}
+
+/// No call of this process takes a path for a mount or a file of procfs.
+#[track_caller]
+fn no_paths(lines: &[Line], pid: u32) {
+    let own: Vec<&Line> = lines.iter().filter(|line| line.pid == pid).collect();
+    assert!(own.len() > 10, "the process is traced");
+    let wrong: Vec<_> = own
         .iter()
         .map(|line| &line.text)
         .filter(|text| by_path(text))

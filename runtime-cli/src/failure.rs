@@ -35,6 +35,9 @@ pub(crate) enum Failure {
     /// The caller asked for options that contradict each other or the configuration.
     #[error("{0}")]
     Refused(&'static str),
+    /// A shell that has no completions here.
+    #[error("completion: {0:?}: allowed is bash, zsh or fish")]
+    Shell(String),
     /// There is no configuration.
     #[error("JSON specification file {} not found", .0.display())]
     NoConfig(PathBuf),

@@ -54,3 +54,27 @@ fn verify() -> Result<()> {
         _ => Err(Fault::new(Call::WorkingDirectoryOutside, 0)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use super::*;
+    use crate::sys::testing;
+
+    #[test]
+    fn a_directory_outside_the_root_is_refused() {
+        if !testing::is_root("a_directory_outside_the_root_is_refused") {
+            return;
+        }
+        testing::in_private_mounts(|| {
+            let outside = File::open("/tmp").unwrap();
+            std::os::unix::fs::chroot("/proc").unwrap();
+            file::enter(outside.as_fd()).unwrap();
+            let fault = verify().unwrap_err();
+            std::env::set_current_dir("/").unwrap();
+            verify().unwrap();
+            fault.call == Call::WorkingDirectoryOutside
+        });
+    }
+}

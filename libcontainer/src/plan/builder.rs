@@ -43,9 +43,12 @@ impl Builder {
         Ok(Slot(number))
     }
 
-    /// Notes a deviation.
+    /// Notes a deviation, once.
     pub(crate) fn warn(&mut self, field: &str, problem: impl std::fmt::Display) {
-        self.warnings.push(format!("{field}: {problem}"));
+        let warning = format!("{field}: {problem}");
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
     }
 }
 

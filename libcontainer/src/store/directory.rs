@@ -152,11 +152,9 @@ pub(crate) fn read_record(root: &Path, id: &str) -> Result<(OwnedFd, Record)> {
         IoKind::NotFound => not_found(),
         _ => Error::system(path.join(STATE).display(), "read", error),
     })?;
-    let record = serde_json::from_slice(&bytes).map_err(|error| {
-        Error::new(
-            ErrorKind::System,
-            format!("{}: {error}", path.join(STATE).display()),
-        )
+    let record = Record::parse(&bytes).map_err(|problem| {
+        let message = format!("{}: {problem}", path.join(STATE).display());
+        Error::new(ErrorKind::System, message)
     })?;
     Ok((directory.into(), record))
 }

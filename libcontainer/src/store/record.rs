@@ -47,6 +47,18 @@ pub(crate) struct Record {
     pub annotations: HashMap<String, String>,
 }
 
+impl Record {
+    /// The record in these bytes; what is wrong with them where there is none.
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let record: Self = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        if record.format != FORMAT {
+            let format = record.format;
+            return Err(format!("format {format}: this program reads {FORMAT}"));
+        }
+        Ok(record)
+    }
+}
+
 /// The hooks that are still to run when `create` is over.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct RecordedHooks {
@@ -54,4 +66,35 @@ pub(crate) struct RecordedHooks {
     pub poststart: Vec<Hook>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub poststop: Vec<Hook>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn record(format: u32) -> Vec<u8> {
+        let cgroup = cgroups::Record {
+            manager: cgroups::ManagerKind::Disabled,
+            layout: cgroups::Layout::V1,
+            members: Vec::new(),
+            unit: None,
+            rootless: false,
+        };
+        let record = json!({
+            "format": format, "id": "c", "oci_version": "1.3.0", "bundle": "/b", "rootfs": "/b/rootfs",
+            "created": "2026-11-26T20:00:00Z", "owner": 0, "init_process_pid": 1,
+            "init_process_start": 1, "rootless": false, "own_pid_namespace": true,
+            "cgroup": cgroup, "a field of a later version": 1,
+        });
+        serde_json::to_vec(&record).unwrap()
+    }
+
+    #[test]
+    fn fields_may_be_added_but_not_another_format() {
+        assert_eq!(Record::parse(&record(FORMAT)).unwrap().id, "c");
+        let error = Record::parse(&record(FORMAT + 1)).unwrap_err();
+        assert_eq!(error, "format 2: this program reads 1");
+    }
 }

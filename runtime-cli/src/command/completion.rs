@@ -8,11 +8,12 @@ use crate::failure::Failure;
 use crate::output::{self, Status};
 
 pub(super) fn completion(context: &Context<'_>) -> Result<Status, Failure> {
-    let shell = match context.matches.operand(0).as_deref() {
-        Some("bash") => Shell::Bash,
-        Some("zsh") => Shell::Zsh,
-        Some("fish") => Shell::Fish,
-        _ => return Err(Failure::Refused("completion: allowed is bash, zsh or fish")),
+    let name = context.matches.operand(0).unwrap_or_default();
+    let shell = match &*name {
+        "bash" => Shell::Bash,
+        "zsh" => Shell::Zsh,
+        "fish" => Shell::Fish,
+        other => return Err(Failure::Shell(other.to_owned())),
     };
     output::text(&completion::script(shell))
 }
