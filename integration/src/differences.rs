@@ -9,7 +9,7 @@ use crate::case::Case;
 use crate::outcome::Outcome;
 use crate::runner::{Done, Round};
 use crate::runtime::{Kind, Runtime};
-use crate::{isolate, suite};
+use crate::suite;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,9 +22,18 @@ const EXPLANATIONS: &str = include_str!("../differences.json");
 struct Explained {
     case: String,
     runtime: String,
-    /// The rows that fail; empty for a failure of the whole case.
-    rows: Vec<String>,
+    /// The rows that fail, as the table prints them; empty for a failure of the whole case, `*` where
+    /// they depend on the machine.
+    rows: String,
     reason: String,
+    /// Whether the runtime passes at times.
+    sometimes: bool,
+}
+
+impl Explained {
+    fn explains(&self, case: &str, runtime: &str, rows: &str) -> bool {
+        self.case == case && self.runtime == runtime && (self.rows == "*" || self.rows == rows)
+    }
 }
 
 /// What a runtime did in one case.
@@ -38,7 +47,7 @@ struct Cell {
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let Some(code) = isolate::enter(&arguments) {
+    if let Some(code) = suite::enter(&arguments) {
         return code;
     }
     let (runtimes, filters, workers) = match parse(&arguments) {
@@ -114,15 +123,12 @@ fn label(path: &Path) -> String {
 fn explanations() -> Vec<Explained> {
     let entries: Vec<Value> = serde_json::from_str(EXPLANATIONS).expect("differences.json");
     let text = |entry: &Value, key: &str| entry[key].as_str().unwrap_or_default().to_owned();
-    let rows = |entry: &Value| {
-        let rows = entry["rows"].as_array().into_iter().flatten();
-        rows.filter_map(Value::as_str).map(str::to_owned).collect()
-    };
     let read = |entry: &Value| Explained {
         case: text(entry, "case"),
         runtime: text(entry, "runtime"),
-        rows: rows(entry),
+        rows: text(entry, "rows"),
         reason: text(entry, "reason"),
+        sometimes: entry["sometimes"] == true,
     };
     entries.iter().map(read).collect()
 }
@@ -138,10 +144,11 @@ fn print_table(
             let Outcome::Failed { rows, detail } = &cell.outcome else {
                 continue;
             };
-            let found = explained.iter().position(|e| {
-                e.case == *case && e.runtime == cell.runtime && e.rows.iter().eq(rows.iter())
-            });
-            println!("{case}  {}  FAIL  {}", cell.runtime, rows.join(", "));
+            let rows = rows.join(", ");
+            let found = explained
+                .iter()
+                .position(|entry| entry.explains(case, &cell.runtime, &rows));
+            println!("{case}  {}  FAIL  {rows}", cell.runtime);
             match found {
                 Some(index) => {
                     used[index] = true;
@@ -162,7 +169,7 @@ fn print_table(
     let stale: Vec<&Explained> = explained
         .iter()
         .zip(&used)
-        .filter(|(entry, used)| complete && !**used && ran(&entry.runtime))
+        .filter(|(entry, used)| complete && !**used && !entry.sometimes && ran(&entry.runtime))
         .map(|(entry, _)| entry)
         .collect();
     for entry in &stale {

@@ -59,12 +59,17 @@ impl Options {
     }
 }
 
+/// Acts as a process of a case, or as a program in a container, when the arguments say so.
+#[must_use]
+pub fn enter(arguments: &[String]) -> Option<ExitCode> {
+    guest::enter(arguments).or_else(|| isolate::enter(arguments))
+}
+
 /// Runs the suite, or one of the processes of a case.
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let role = guest::enter(&arguments).or_else(|| isolate::enter(&arguments));
-    if let Some(code) = role {
+    if let Some(code) = enter(&arguments) {
         return code;
     }
     let options = Options::parse(&arguments);

@@ -72,7 +72,7 @@ mod tests {
             std::os::unix::fs::chroot("/proc").unwrap();
             file::enter(outside.as_fd()).unwrap();
             let fault = verify().unwrap_err();
-            std::env::set_current_dir("/").unwrap();
+            file::enter_path(c"/").unwrap();
             verify().unwrap();
             fault.call == Call::WorkingDirectoryOutside
         });
