@@ -2,6 +2,7 @@
 
 mod announce;
 mod caps;
+mod cgroups;
 mod check;
 mod commands;
 mod devices;
@@ -49,6 +50,7 @@ pub const TOPICS: &[&[Case]] = &[
     devices::CASES,
     sysctl::CASES,
     limits::CASES,
+    cgroups::CASES,
     mounts::CASES,
     namespaces::CASES,
     seccomp::CASES,

@@ -1,5 +1,6 @@
 //! What a case may need of the machine.
 
+use crate::manager::Manager;
 use crate::{cgroup, sys};
 use std::path::Path;
 
@@ -12,6 +13,8 @@ pub enum Need {
     CgroupV1(&'static str),
     /// The root of the cgroup file system is cgroup2.
     CgroupV2,
+    /// Version 2, and a cgroup in which the caller may make others.
+    DelegatedCgroup,
     /// A program in PATH.
     Program(&'static str),
     /// An environment variable that is set: a case that is known to fail, run on demand.
@@ -39,6 +42,10 @@ impl Need {
                 format!("needs the cgroup v1 controller {controller}"),
             ),
             Self::CgroupV2 => (cgroup::is_v2(), "needs cgroup v2".to_owned()),
+            Self::DelegatedCgroup => (
+                cgroup::is_v2() && !sys::is_root() && Manager::under_test().base().is_some(),
+                "needs cgroup v2 and an ordinary user's own cgroup".to_owned(),
+            ),
             Self::Program(name) => (find_program(name), format!("needs the program {name}")),
             Self::Variable(name) => (
                 std::env::var_os(name).is_some(),
