@@ -40,6 +40,9 @@ impl Manager {
         if sys::is_root() {
             return Some(String::new());
         }
+        if !cgroup::is_v2() {
+            return None;
+        }
         let own = fs::read_to_string("/proc/self/cgroup").ok()?;
         let own = own.lines().find_map(|line| line.strip_prefix("0::"))?;
         let end = match self {
@@ -51,7 +54,7 @@ impl Manager {
         let base = &own[..end];
         let procs = cgroup::directory("", base).join("cgroup.procs");
         let writable = nix::unistd::access(&procs, nix::unistd::AccessFlags::W_OK).is_ok();
-        (cgroup::is_v2() && writable).then(|| base.to_owned())
+        writable.then(|| base.to_owned())
     }
 
     /// The cgroup of a round or a case below another: the path, with slices for systemd.
