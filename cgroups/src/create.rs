@@ -88,7 +88,8 @@ impl Plan {
                         return Err(Error::NoController {
                             field: write.field.to_string(),
                             controller: write.controller.to_string(),
-                            reason: "no permission to make a cgroup for it",
+                            reason: "rootless needs no limits + no cgrouppath when no permission is \
+                                     granted for cgroups",
                         });
                     }
                 }

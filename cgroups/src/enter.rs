@@ -29,15 +29,26 @@ pub struct Entry {
 impl Entry {
     fn add(&mut self, path: &Path, unified: bool, by_write: bool) -> Result<(), Error> {
         if unified && !by_write {
-            self.into = Some(Dir::open(path)?.into_fd());
+            let dir = Dir::open(path).map_err(|error| joining(path, error))?;
+            self.into = Some(dir.into_fd());
             return Ok(());
         }
         let file = path.join(if unified { "cgroup.procs" } else { "tasks" });
         match dir::open_for_writing(&file) {
             Ok(fd) => self.writes.push(fd),
-            Err(errno) => return Err(Error::io("openat", file, errno)),
+            Err(errno) => return Err(joining(path, Error::io("openat", file, errno))),
         }
         Ok(())
+    }
+}
+
+fn joining(path: &Path, error: Error) -> Error {
+    match error.errno() {
+        Some(errno) => Error::Join {
+            path: path.to_owned(),
+            errno,
+        },
+        None => error,
     }
 }
 
@@ -107,11 +118,11 @@ impl Cgroup {
             .position(|used| !used)
             .and_then(|at| places.0.get(at));
         match unused {
-            Some((controller, _)) if !self.record.members.is_empty() => Err(Error::invalid(
-                "--cgroup",
-                controller,
-                "must name a controller of the container's version 1 hierarchies",
-            )),
+            Some((controller, _)) if !self.record.members.is_empty() => {
+                Err(Error::UnknownController {
+                    controller: controller.clone(),
+                })
+            }
             _ => Ok(entry),
         }
     }

@@ -10,7 +10,7 @@ use nix::errno::Errno;
 #[non_exhaustive]
 pub enum Error {
     /// A system call on a file or directory failed.
-    #[error("{call} {}: {}", path.display(), errno.desc())]
+    #[error("{call} {}: {}", path.display(), reason(*errno))]
     Io {
         /// The system call, by its name in section 2 of the manual.
         call: &'static str,
@@ -21,7 +21,7 @@ pub enum Error {
     },
 
     /// The kernel refused a value that the configuration asked for.
-    #[error("{field}: write {value:?} to {}: {}{}", path.display(), errno.desc(), hint(path, *errno))]
+    #[error("{field}: write {value:?} to {}: {}{}", path.display(), reason(*errno), hint(path, *errno))]
     Write {
         /// The JSON path of the setting.
         field: String,
@@ -55,8 +55,33 @@ pub enum Error {
         reason: &'static str,
     },
 
+    /// A process cannot join a cgroup. The words are runc's.
+    #[error("adding pid 0 (the process itself) to cgroups: {}/cgroup.procs: {}", path.display(), reason(*errno))]
+    Join {
+        /// The cgroup.
+        path: PathBuf,
+        /// Why it cannot.
+        errno: Errno,
+    },
+
+    /// `exec --cgroup` names a controller that the container has no hierarchy of.
+    #[error(
+        "--cgroup: unknown controller {controller:?}: must be one of the container's version 1 hierarchies"
+    )]
+    UnknownController {
+        /// What was given.
+        controller: String,
+    },
+
+    /// `exec --cgroup` names a cgroup that may be outside the container's.
+    #[error("--cgroup: {path} is not a sub cgroup path: must not contain \"..\"")]
+    NotBelow {
+        /// What was given.
+        path: String,
+    },
+
     /// The cgroup that was to be made exists and holds processes.
-    #[error("the container's cgroup is not empty: {} holds {processes} process(es)", path.display())]
+    #[error("container's cgroup is not empty: {} holds {processes} process(es)", path.display())]
     NotEmpty {
         /// The cgroup.
         path: PathBuf,
@@ -65,7 +90,7 @@ pub enum Error {
     },
 
     /// The cgroup that was to be made exists and is frozen.
-    #[error("the container's cgroup is unexpectedly frozen: {}", path.display())]
+    #[error("container's cgroup unexpectedly frozen: {}", path.display())]
     Frozen {
         /// The cgroup.
         path: PathBuf,
@@ -81,10 +106,12 @@ pub enum Error {
     },
 
     /// A memory limit below the present use was refused, as the configuration demands.
-    #[error("{field}: the limit of {limit} bytes is not above the present use of {usage} bytes")]
+    #[error("{field}: rejecting {what} limit {limit}: not above the present use of {usage} bytes")]
     MemoryInUse {
         /// The JSON path of the limit.
         field: &'static str,
+        /// What is limited, in runc's words.
+        what: &'static str,
         /// The limit asked for, in bytes.
         limit: u64,
         /// The present use, in bytes.
@@ -120,7 +147,7 @@ pub enum Error {
     },
 
     /// The eBPF program for the device rules could not be loaded or attached.
-    #[error("device rules: bpf({command}): {}{}", errno.desc(), if log.is_empty() { String::new() } else { format!("; verifier: {log}") })]
+    #[error("device rules: bpf({command}): {}{}", reason(*errno), if log.is_empty() { String::new() } else { format!("; verifier: {log}") })]
     Bpf {
         /// The command of bpf(2).
         command: &'static str,
@@ -159,9 +186,10 @@ impl Error {
     /// The error number of the system call that failed, where one did.
     pub fn errno(&self) -> Option<Errno> {
         match self {
-            Error::Io { errno, .. } | Error::Write { errno, .. } | Error::Bpf { errno, .. } => {
-                Some(*errno)
-            }
+            Error::Io { errno, .. }
+            | Error::Write { errno, .. }
+            | Error::Join { errno, .. }
+            | Error::Bpf { errno, .. } => Some(*errno),
             _ => None,
         }
     }
@@ -173,6 +201,17 @@ impl Error {
             self.errno(),
             Some(Errno::EACCES | Errno::EPERM | Errno::EROFS)
         )
+    }
+}
+
+/// The kernel's words for an error number. They start with a small letter, as callers that compare
+/// texts expect.
+pub fn reason(errno: Errno) -> String {
+    let text = errno.desc();
+    let mut characters = text.chars();
+    match characters.next() {
+        Some(first) if text != "I/O error" => first.to_lowercase().chain(characters).collect(),
+        _ => text.to_owned(),
     }
 }
 

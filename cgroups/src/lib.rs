@@ -62,7 +62,7 @@ mod walk;
 
 pub use cgroup::{Cgroup, Member, Record};
 pub use enter::{Entry, SubCgroups};
-pub use error::Error;
+pub use error::{Error, reason};
 pub use events::{MemoryEvent, OomEvents};
 pub use freeze::FreezerState;
 pub use host::{Hierarchy, Host, Layout, Mount, OwnCgroup, mounts, own_cgroups};

@@ -300,9 +300,9 @@ pub fn check_memory(resources: &LinuxResources, usage: u64) -> Result<(), Error>
     if memory.check_before_update() != Some(true) {
         return Ok(());
     }
-    for (limit, field) in [
-        (memory.swap(), "linux.resources.memory.swap"),
-        (memory.limit(), "linux.resources.memory.limit"),
+    for (limit, field, what) in [
+        (memory.swap(), "linux.resources.memory.swap", "memory+swap"),
+        (memory.limit(), "linux.resources.memory.limit", "memory"),
     ] {
         if let Some(limit) = limit.and_then(|limit| u64::try_from(limit).ok())
             && limit > 0
@@ -310,6 +310,7 @@ pub fn check_memory(resources: &LinuxResources, usage: u64) -> Result<(), Error>
         {
             return Err(Error::MemoryInUse {
                 field,
+                what,
                 limit,
                 usage,
             });

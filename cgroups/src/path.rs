@@ -60,7 +60,9 @@ pub(crate) fn clean(field: &str, path: &Path) -> Result<String, Error> {
 /// A path below a cgroup that must not leave it: `..` is an error here.
 pub(crate) fn inside(field: &str, path: &str) -> Result<String, Error> {
     if path.split('/').any(|part| part == "..") {
-        return Err(Error::invalid(field, path, "must not contain \"..\""));
+        return Err(Error::NotBelow {
+            path: path.to_owned(),
+        });
     }
     clean(field, Path::new(path))
 }

@@ -33,7 +33,7 @@ pub enum Error {
     NoAddress,
 
     /// A socket could not be connected to.
-    #[error("connect to {}: {}", path.display(), errno.desc())]
+    #[error("connect to {}: {}", path.display(), crate::error::reason(*errno))]
     Connect {
         /// The socket.
         path: PathBuf,
@@ -49,7 +49,7 @@ pub enum Error {
     },
 
     /// The connection broke.
-    #[error("{what}: {}", errno.desc())]
+    #[error("{what}: {}", crate::error::reason(*errno))]
     Lost {
         /// The method that was called.
         what: String,

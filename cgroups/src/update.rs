@@ -96,6 +96,7 @@ impl Cgroup {
         match usage()? {
             usage if usage > limit => Err(Error::MemoryInUse {
                 field: "linux.resources.memory.limit",
+                what: "memory",
                 limit,
                 usage,
             }),

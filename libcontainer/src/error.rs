@@ -14,8 +14,10 @@ pub enum ErrorKind {
     AlreadyExists,
     /// The container is not in a state that permits the operation.
     WrongState,
-    /// The container's program cannot be found or executed.
+    /// The container's program cannot be found, or not be executed by its permissions.
     Program,
+    /// The kernel did not execute the program that was found.
+    Execution,
     /// The kernel or another process refused something.
     System,
 }
@@ -27,6 +29,7 @@ pub struct Error {
     kind: ErrorKind,
     message: String,
     errno: Option<i32>,
+    hint: Option<&'static str>,
 }
 
 impl Error {
@@ -35,11 +38,18 @@ impl Error {
             kind,
             message: message.into(),
             errno: None,
+            hint: None,
         }
     }
 
     pub(crate) fn with_errno(mut self, errno: i32) -> Self {
         self.errno = Some(errno);
+        self
+    }
+
+    /// What usually is behind it; told last.
+    pub(crate) fn with_hint(mut self, hint: Option<&'static str>) -> Self {
+        self.hint = hint;
         self
     }
 
@@ -58,7 +68,7 @@ impl Error {
         let errno = error.raw_os_error();
         let text = errno.map_or_else(
             || error.to_string(),
-            |e| nix::errno::Errno::from_raw(e).desc().to_owned(),
+            |e| cgroups::reason(nix::errno::Errno::from_raw(e)),
         );
         Self {
             errno,
@@ -81,9 +91,23 @@ impl Error {
         self
     }
 
+    /// Adds what a program wrote, on the same line.
+    pub(crate) fn saying(mut self, text: &str) -> Self {
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        self.message = format!("{}, output: {}", self.message, lines.join("; "));
+        self
+    }
+
     /// The kind.
     pub fn kind(&self) -> ErrorKind {
         self.kind
+    }
+
+    /// What happened in the program's own words, `exec PATH: REASON`, for
+    /// [`ErrorKind::Execution`]: runc's `run` prints no more than that.
+    pub fn execution(&self) -> Option<&str> {
+        let start = self.message.rfind("exec ")?;
+        (self.kind == ErrorKind::Execution).then(|| &self.message[start..])
     }
 
     /// The kernel's error number, where a system call was the cause.
@@ -94,7 +118,11 @@ impl Error {
 
 impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.message)?;
+        match self.hint {
+            Some(hint) => write!(f, "; {hint}"),
+            None => Ok(()),
+        }
     }
 }
 

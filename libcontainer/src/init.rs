@@ -122,6 +122,7 @@ pub(crate) fn run(inherited: Inherited<'_>) -> ! {
         null_is_attached: false,
         empty: None,
         directory_is_set: false,
+        said: None,
         program: None,
     };
     let prepared = descriptor::close(inherited.parents_sync)

@@ -24,7 +24,7 @@ pub(crate) mod sync;
 pub(crate) mod sys;
 mod validate;
 
-pub use cgroups::{MemoryEvent, OomEvents, stats::Stats};
+pub use cgroups::{MemoryEvent, OomEvents, reason, stats::Stats};
 pub use container::{
     Container, Create, Exec, ExecChanges, ExecProcess, Exit, ManagerKind, Process, ProcessOptions,
     State, Status, Terminal,

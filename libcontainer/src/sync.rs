@@ -4,7 +4,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::plan::step::Request;
+use crate::plan::step::{IdMapping, Request, Slot};
 
 /// Length of every message.
 pub(crate) const MESSAGE_LEN: usize = 16;
@@ -27,6 +27,8 @@ pub(crate) enum Message {
     /// Child: the message carries the seccomp listener's descriptor, or else that has this number in
     /// the child.
     Listener(i32),
+    /// Child: map the ids of the mount tree that the message carries.
+    MapIds(IdMapping),
     /// Parent: the message carries descriptors for [`crate::plan::step::Step::Receive`].
     Descriptors,
     /// Parent: run the program.
@@ -59,6 +61,7 @@ const PROCESS: u16 = 6;
 const LISTENER: u16 = 7;
 const DESCRIPTORS: u16 = 8;
 const GO: u16 = 9;
+const MAP_IDS: u16 = 10;
 
 impl Message {
     /// The message as bytes in the machine's order: kind, step, call, nothing, errno, detail.
@@ -86,6 +89,14 @@ impl Message {
                 LISTENER,
                 Failure {
                     errno: number,
+                    ..none
+                },
+            ),
+            Self::MapIds(idmap) => (
+                MAP_IDS,
+                Failure {
+                    step: idmap.slot.0,
+                    detail: u32::from(idmap.recursive),
                     ..none
                 },
             ),
@@ -119,6 +130,10 @@ impl Message {
             READY => Self::Ready,
             PROCESS => Self::Process(failure.errno),
             LISTENER => Self::Listener(failure.errno),
+            MAP_IDS => Self::MapIds(IdMapping {
+                slot: Slot(failure.step),
+                recursive: failure.detail != 0,
+            }),
             DESCRIPTORS => Self::Descriptors,
             GO => Self::Go,
             _ => return None,
@@ -160,6 +175,10 @@ mod tests {
             Message::Ready,
             Message::Process(4_194_304),
             Message::Listener(7),
+            Message::MapIds(IdMapping {
+                slot: Slot(3),
+                recursive: true,
+            }),
             Message::Descriptors,
             Message::Go,
         ] {

@@ -126,7 +126,10 @@ pub enum UsageError {
         problem: ValueError,
     },
     /// Too few or too many operands.
-    #[error("oxrun: {command:?} requires {required}; usage: oxrun {command} {usage}")]
+    #[error(
+        "{0}: {command:?} requires {required}; usage: {0} {command} {usage}",
+        help::name()
+    )]
     Operands {
         /// The command.
         command: &'static str,
@@ -137,7 +140,7 @@ pub enum UsageError {
     },
     /// There is no such signal.
     #[error(
-        "unknown signal {name:?}: allowed is a name such as TERM, SIGTERM or SIGRTMIN+3, or a number from 1 to 64"
+        "unknown signal {name:?}: allowed is a name such as TERM, SIGTERM or SIGRTMIN+3, or a number from 0 to 64"
     )]
     Signal {
         /// What was given.

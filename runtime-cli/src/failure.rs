@@ -54,7 +54,7 @@ pub(crate) enum Failure {
         source: std::io::Error,
     },
     /// A system call of this program failed.
-    #[error("{call}: {}", errno.desc())]
+    #[error("{call}: {}", libcontainer::reason(*errno))]
     System {
         /// What was called, and on what.
         call: &'static str,
@@ -73,7 +73,7 @@ pub(crate) enum Failure {
     #[error("write to stdout: {0}")]
     Output(std::io::Error),
     /// `create` or `run` failed. Callers know runc's form of this line.
-    #[error("oxrun {command} failed: {source}")]
+    #[error("{} {command} failed: {source}", crate::args::help::name())]
     Make {
         /// The command.
         command: &'static str,
@@ -92,6 +92,20 @@ impl Failure {
             Self::Usage(UsageError::UnknownCommand { .. }) => Status::UnknownCommand,
             Self::Exec(_) => Status::ExecFailure,
             _ => Status::Failure,
+        }
+    }
+
+    /// Where `run` could not execute the program that it had found: `exec PATH: REASON`.
+    pub(crate) fn execution(&self) -> Option<&str> {
+        match self {
+            Self::Make {
+                command: "run",
+                source,
+            } => match &**source {
+                Self::Container(error) => error.execution(),
+                _ => None,
+            },
+            _ => None,
         }
     }
 

@@ -54,14 +54,19 @@ fn perform(global: &args::Matches, request: Request, log: &Log) -> Result<Status
                 libcontainer::seal()?;
             }
             let settings = Settings::new(global)?;
-            log.debug(|| format!("{}: {settings:?}", command.name));
+            log.receive_debug();
+            ::log::debug!("{}: {settings:?}", command.name);
             command::perform(command, &matches, &settings, log)
         }
     }
 }
 
-/// The one place where an error is told: in the log, and as the last line on stderr.
+/// The one place where an error is told: in the log, and as the last line on stderr. Of a program
+/// that `run` could not execute, stderr gets what a shell would say, as from runc.
 fn report(log: &Log, failure: &Failure) -> Status {
-    log.fatal(&failure.to_string());
+    match failure.execution() {
+        Some(words) if !log.has_file() => output::error_line(words),
+        _ => log.fatal(&failure.to_string()),
+    }
     failure.status()
 }

@@ -57,11 +57,18 @@ impl Log {
         })
     }
 
-    /// What a person who looks for a fault wants to know.
-    pub(crate) fn debug(&self, message: impl FnOnce() -> String) {
+    /// With `--debug`, has the library's messages for a person who looks for a fault written here.
+    pub(crate) fn receive_debug(&self) {
         if self.debug {
-            self.write("debug", &message());
+            // Only a second call could fail.
+            drop(::log::set_logger(Box::leak(Box::new(self.clone()))));
+            ::log::set_max_level(::log::LevelFilter::Debug);
         }
+    }
+
+    /// Whether messages go to a file.
+    pub(crate) fn has_file(&self) -> bool {
+        self.file.is_some()
     }
 
     /// Something that the caller should hear of although the command goes on.
@@ -100,6 +107,20 @@ impl Log {
             format!("time=\"{time}\" level={level} msg={}", quoted(message))
         }
     }
+}
+
+impl ::log::Log for Log {
+    fn enabled(&self, metadata: &::log::Metadata<'_>) -> bool {
+        metadata.level() == ::log::Level::Debug
+    }
+
+    fn log(&self, record: &::log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            self.write("debug", &record.args().to_string());
+        }
+    }
+
+    fn flush(&self) {}
 }
 
 /// The message as a value of the text format: quoted, unless nothing in it needs that.

@@ -9,13 +9,13 @@ const RTMIN: i32 = 34;
 /// Last realtime signal.
 const RTMAX: i32 = 64;
 
-/// The number of a signal: `15`, `TERM`, `SIGTERM`, `sigterm`, `SIGRTMIN+3`, `RTMAX-1`.
+/// The number of a signal (0 only asks whether one could be sent): `15`, `TERM`, `SIGTERM`, `sigterm`, `SIGRTMIN+3`, `RTMAX-1`.
 pub(crate) fn parse(text: &str) -> Option<i32> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
         return text
             .parse()
             .ok()
-            .filter(|signal| (1..=RTMAX).contains(signal));
+            .filter(|signal| (0..=RTMAX).contains(signal));
     }
     let upper = text.to_ascii_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);

@@ -55,7 +55,7 @@ pub enum Error {
     },
     /// `SCMP_ACT_NOTIFY` for a call that hands the listener over: the runtime would wait for itself.
     #[error(
-        "{path}: SCMP_ACT_NOTIFY cannot be used for {name}; handing over the listener needs this call"
+        "{path}: SCMP_ACT_NOTIFY cannot be used for the {name} syscall; handing over the listener needs this call"
     )]
     NotifyDeadlock {
         /// Where the name is.

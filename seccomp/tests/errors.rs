@@ -39,7 +39,7 @@ fn refusals_name_the_field_the_value_and_what_is_allowed() {
         ),
         (
             notify("write"),
-            "syscalls[0].names[1]: SCMP_ACT_NOTIFY cannot be used for write",
+            "syscalls[0].names[1]: SCMP_ACT_NOTIFY cannot be used for the write syscall",
         ),
         (
             json!({ "defaultAction": "SCMP_ACT_NOTIFY" }),

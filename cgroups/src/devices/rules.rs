@@ -66,6 +66,8 @@ impl Access {
                 b'm' => Some(set | Access::MKNOD),
                 b'r' => Some(set | Access::READ),
                 b'w' => Some(set | Access::WRITE),
+                // Nothing more than the others; callers write it all the same.
+                b'a' => Some(set),
                 _ => None,
             })
     }

@@ -17,7 +17,7 @@ pub(super) fn writes(resources: &LinuxResources, present: &Present) -> Result<Ve
         return Err(Error::invalid(
             "linux.resources.unified",
             key,
-            "cannot be used on a host with cgroup version 1",
+            "invalid configuration: cannot be used on a host with cgroup version 1",
         ));
     }
     let mut writes = Writes::default();

@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use oci_spec::runtime::Spec;
 
@@ -10,23 +10,10 @@ use super::options::ProcessOptions;
 use super::outputs;
 use crate::error::Result;
 use crate::launch::pidfd_socket::Origin;
-use crate::launch::{Child, Told, pidfd_socket, seccomp_agent};
+use crate::launch::{Child, pidfd_socket, seccomp_agent};
 
-/// Hands the seccomp agent its listener, then sends the pidfd and writes the pid file. `state` is
-/// what the agent is told of the container (config-linux.md, "The Container Process State").
-pub(super) fn announce(
-    child: &Child,
-    origin: Origin,
-    options: &ProcessOptions,
-    spec: &Spec,
-    told: Told,
-    state: impl FnOnce() -> Result<Vec<u8>>,
-) -> Result<()> {
-    let linux = spec.linux().as_ref();
-    let profile = linux.and_then(|linux| linux.seccomp().as_ref());
-    if let (Some(listener), Some(profile)) = (told.listener, profile) {
-        seccomp_agent::send(listener, profile, child.pid, &state()?)?;
-    }
+/// Sends the pidfd and writes the pid file.
+pub(super) fn announce(child: &Child, origin: Origin, options: &ProcessOptions) -> Result<()> {
     if let Some(path) = &options.pidfd_socket {
         pidfd_socket::send(path, origin, child.pidfd.as_fd())?;
     }
@@ -34,4 +21,19 @@ pub(super) fn announce(
         outputs::write_pid_file(path, child.pid)?;
     }
     Ok(())
+}
+
+/// Hands the seccomp agent its listener. `state` is what it is told of the container
+/// (config-linux.md, "The Container Process State").
+pub(super) fn listener(
+    listener: OwnedFd,
+    child: &Child,
+    spec: &Spec,
+    state: impl FnOnce() -> Result<Vec<u8>>,
+) -> Result<()> {
+    let linux = spec.linux().as_ref();
+    match linux.and_then(|linux| linux.seccomp().as_ref()) {
+        Some(profile) => seccomp_agent::send(listener, profile, child.pid, &state()?),
+        None => Ok(()),
+    }
 }

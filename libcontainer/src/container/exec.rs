@@ -2,12 +2,12 @@
 
 #![forbid(unsafe_code)]
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use oci_spec::runtime::{Process as ProcessSpec, Spec};
 
-use super::announce::announce;
+use super::announce::{self, announce};
 use super::options::ProcessOptions;
 use super::{Container, Process, Status, Warnings, terminal};
 use crate::error::{Error, ErrorKind, Result, cgroup_error};
@@ -16,7 +16,7 @@ use crate::launch::{
     Child, Cradle, Descriptors, Entrance, Given, Parent, Undo, bear, limits, probe, resctrl,
     until_executed, until_ready,
 };
-use crate::plan::step::Request;
+use crate::plan::step::{IdMapping, Request};
 use crate::plan::{self, ExecChanges, Plan};
 use crate::procfs::Proc;
 use crate::spec;
@@ -101,10 +101,11 @@ impl Container {
             proc: &self.proc,
             resctrl: self.record.intel_rdt.as_ref(),
             warnings: &mut warnings,
+            container: self,
+            spec: &spec,
         };
-        let told = until_ready(&plan, child, &mut parent)?;
-        let state = || self.hook_state(Status::Running);
-        announce(child, Origin::Exec, &exec.options, &spec, told, state)?;
+        until_ready(&plan, child, &mut parent)?;
+        announce(child, Origin::Exec, &exec.options)?;
         let terminal = receiver
             .map(|socket| terminal::receive(socket.as_fd()))
             .transpose()?;
@@ -180,6 +181,8 @@ struct ExecParent<'a> {
     proc: &'a Proc,
     resctrl: Option<&'a resctrl::Record>,
     warnings: &'a mut Warnings,
+    container: &'a Container,
+    spec: &'a Spec,
 }
 
 impl Parent for ExecParent<'_> {
@@ -199,6 +202,18 @@ impl Parent for ExecParent<'_> {
             Some(group) => resctrl::add_process(group, child.pid),
             None => Ok(()),
         }
+    }
+
+    fn listener(&mut self, listener: OwnedFd, child: &Child) -> Result<()> {
+        let state = || self.container.hook_state(Status::Running);
+        announce::listener(listener, child, self.spec, state)
+    }
+
+    fn map_ids(&mut self, _tree: OwnedFd, _idmap: IdMapping) -> Result<()> {
+        Err(Error::new(
+            ErrorKind::System,
+            "a process of exec mounts nothing",
+        ))
     }
 
     fn warn(&mut self, warning: String) {

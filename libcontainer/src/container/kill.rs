@@ -37,13 +37,18 @@ impl Container {
     }
 
     fn signal_all(&self, signal: i32, all: bool) -> Result<()> {
+        let cgroup = self.cgroup();
+        // In a PID namespace that it shares, processes may have outlived the first one.
         if !all && self.status()? == Status::Stopped {
-            return Err(not_running());
+            match cgroup.pids() {
+                Ok(pids) if !pids.is_empty() => {}
+                _ => return Err(not_running()),
+            }
         }
         let send = |process: std::os::fd::BorrowedFd<'_>| {
             sys::process::send_signal(process, signal).map_err(|fault| Errno::from_raw(fault.errno))
         };
-        self.cgroup()
+        cgroup
             .kill_with(signal, &send)
             .map_err(|error| self.cgroup_error(error))
     }

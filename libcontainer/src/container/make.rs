@@ -94,7 +94,7 @@ impl Making {
         if wanted.notify_socket.is_some() {
             notify_socket::prepare(&wanted.state_directory())?;
         }
-        let cgroup = prepared.cgroup.create().map_err(cgroup_error)?;
+        let cgroup = prepared.cgroup.create().map_err(unable_to_apply)?;
         let record = record(wanted, prepared, cgroup.record());
         undo.cgroup = Some(cgroup);
         let mut record = record?;
@@ -176,10 +176,8 @@ impl Making {
             net_devices: &mut self.undo.net_devices,
             warnings: &mut self.warnings,
         };
-        let told = until_ready(&prepared.plan, child, &mut parent)?;
-        let state = || parent.hook_state(child.pid, Status::Creating);
-        let (options, spec) = (&wanted.process, &prepared.spec);
-        announce(child, Origin::Container, options, spec, told, state)?;
+        until_ready(&prepared.plan, child, &mut parent)?;
+        announce(child, Origin::Container, &wanted.process)?;
         if let Some(receiver) = self.terminal.take() {
             self.terminal = Some(terminal::receive(receiver.as_fd())?);
         }
@@ -245,6 +243,11 @@ fn after_start(plan: &Plan) -> BTreeMap<u16, String> {
         .skip_while(|(_, entry)| !matches!(entry.step, Step::Gate))
         .map(|(number, entry)| (number, render::step(plan, entry)))
         .collect()
+}
+
+/// The words are runc's.
+fn unable_to_apply(error: cgroups::Error) -> Error {
+    cgroup_error(error).within("unable to apply cgroup configuration")
 }
 
 fn held<T>(thing: &Option<T>) -> Result<&T> {

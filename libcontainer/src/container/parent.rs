@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use cgroups::Cgroup;
 
+use super::announce;
 use super::hook_state::HookState;
 use super::prepare::Prepared;
 use super::{Status, Warnings};
@@ -13,8 +14,9 @@ use crate::error::{Error, Result, cgroup_error};
 use crate::launch::{
     Child, Descriptors, MovedDevices, Parent, hooks, id_maps, limits, net_devices, resctrl, trees,
 };
-use crate::plan::step::Request;
+use crate::plan::step::{IdMapping, Request};
 use crate::store::{Directory, Record};
+use crate::sys;
 
 /// Answers for a container that is being made.
 pub(super) struct ContainerParent<'a> {
@@ -59,6 +61,20 @@ impl Parent for ContainerParent<'_> {
         }
         self.directory.write_config(&self.prepared.config)?;
         self.directory.write_record(self.record)
+    }
+
+    fn listener(&mut self, listener: OwnedFd, child: &Child) -> Result<()> {
+        let state = || self.hook_state(child.pid, Status::Creating);
+        announce::listener(listener, child, &self.prepared.spec, state)
+    }
+
+    fn map_ids(&mut self, tree: OwnedFd, idmap: IdMapping) -> Result<()> {
+        let field = "mounts: id maps of a tree inside the root";
+        let namespace = self.descriptors.get(idmap.slot);
+        let namespace = namespace.ok_or_else(|| Error::config(field, "no user namespace"))?;
+        let attributes = sys::mount::MountAttr::id_mapped(namespace.as_fd());
+        sys::mount::set_attributes(tree.as_fd(), &attributes, idmap.recursive)
+            .map_err(|fault| Error::fault(field, fault))
     }
 
     fn warn(&mut self, warning: String) {

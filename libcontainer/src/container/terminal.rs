@@ -5,6 +5,7 @@
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use nix::sys::termios::{OutputFlags, SetArg, tcgetattr, tcsetattr};
 use oci_spec::runtime::Process as ProcessSpec;
 
 use super::options::Terminal;
@@ -45,7 +46,17 @@ pub(super) fn receive(socket: BorrowedFd<'_>) -> Result<OwnedFd> {
     let mut master = None;
     sys::socket::receive(socket, &mut name, |came| master = Some(came))
         .map_err(|fault| Error::fault("process.terminal", fault))?;
-    master.ok_or_else(|| failed("recvmsg", nix::errno::Errno::ENOTTY))
+    let master = master.ok_or_else(|| failed("recvmsg", nix::errno::Errno::ENOTTY))?;
+    keep_line_ends(&master)?;
+    Ok(master)
+}
+
+/// What the program writes arrives as it was written: the caller's own terminal, if there is one,
+/// knows how its lines end.
+fn keep_line_ends(master: &OwnedFd) -> Result<()> {
+    let mut settings = tcgetattr(master).map_err(|errno| failed("tcgetattr", errno))?;
+    settings.output_flags.remove(OutputFlags::ONLCR);
+    tcsetattr(master, SetArg::TCSANOW, &settings).map_err(|errno| failed("tcsetattr", errno))
 }
 
 fn failed(call: &str, errno: nix::errno::Errno) -> Error {

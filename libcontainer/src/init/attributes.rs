@@ -39,6 +39,15 @@ pub(super) fn apply(tree: BorrowedFd<'_>, attributes: &Attributes) -> Result<Res
         }
         match mount::set_attributes(tree, &wanted, is_recursive) {
             Ok(()) => {}
+            Err(fault)
+                if fault.errno == libc::EPERM && !is_recursive && attributes.may_stay != 0 =>
+            {
+                let asked = MountAttr {
+                    clear: wanted.clear & !attributes.may_stay,
+                    ..wanted
+                };
+                mount::set_attributes(tree, &asked, false)?;
+            }
             Err(fault) if fault.is_missing() => {
                 if recursive.set | recursive.clear != 0 {
                     return Err(Fault::new(Call::RecursiveAttributes, libc::ENOSYS));

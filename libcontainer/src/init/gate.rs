@@ -52,7 +52,9 @@ impl Child<'_> {
         let kept = [sync.min(gate), sync.max(gate)];
         match close_around(first, &kept) {
             // Kernels before 5.9 do not know the call; the container's own filter may not either.
-            Err(fault) if matches!(fault.errno, libc::ENOSYS | libc::EPERM) => {
+            Err(fault)
+                if self.seccomp.is_some() || matches!(fault.errno, libc::ENOSYS | libc::EPERM) =>
+            {
                 close_listed(self.proc()?, first, kept)?;
             }
             other => other?,

@@ -14,23 +14,25 @@ const REPORT: usize = 8;
 
 impl Child<'_> {
     /// Runs hooks one after the other. The first that fails fails the step.
-    pub(super) fn run_hooks(&self, hooks: &mut [HookStep]) -> Result<()> {
+    pub(super) fn run_hooks(&mut self, hooks: &mut [HookStep]) -> Result<()> {
         for (index, hook) in (0..).zip(hooks) {
             self.run_hook(hook, index)?;
         }
         Ok(())
     }
 
-    fn run_hook(&self, hook: &mut HookStep, index: u32) -> Result<()> {
+    fn run_hook(&mut self, hook: &mut HookStep, index: u32) -> Result<()> {
         self.write_pid(hook)?;
         // A file, not a pipe: a hook that does not read cannot hold us up.
         let state = descriptor::memory_file(c"state")?;
         file::write_all(state.as_fd(), &hook.state)?;
         file::rewind(state.as_fd())?;
+        let said = descriptor::memory_file(c"output")?;
         let (result, report) = descriptor::pipe()?;
         let hook = &*hook;
+        let child = &*self;
         let hook_process = process::clone(0, None, || {
-            let fault = self.become_hook(hook, state.as_fd());
+            let fault = child.become_hook(hook, state.as_fd(), said.as_fd());
             let [a, b, c, d] = u32::from(fault.call as u16).to_ne_bytes();
             let [e, f, g, h] = fault.errno.to_ne_bytes();
             // Nobody else could be told.
@@ -44,24 +46,38 @@ impl Child<'_> {
         match received(result.as_fd()) {
             Some(fault) => Err(fault.about(index)),
             None if status == 0 => Ok(()),
-            None => Err(failed(status, index)),
+            None => {
+                self.said = Some(said);
+                Err(failed(status, index))
+            }
         }
     }
 
     /// In the hook's process: returns only why the hook could not be executed.
-    fn become_hook(&self, hook: &HookStep, state: BorrowedFd<'_>) -> Fault {
-        match self.prepare_hook(hook, state) {
+    fn become_hook(&self, hook: &HookStep, state: BorrowedFd<'_>, output: BorrowedFd<'_>) -> Fault {
+        let envp = match hook.inherits_env {
+            true => &self.image.envp,
+            false => &hook.envp,
+        };
+        match self.prepare_hook(hook, state, output) {
             Err(fault) => fault,
-            Ok(()) => process::execute(&hook.path, &hook.argv, &hook.envp),
+            Ok(()) => process::execute(&hook.path, &hook.argv, envp),
         }
     }
 
-    fn prepare_hook(&self, hook: &HookStep, state: BorrowedFd<'_>) -> Result<()> {
+    fn prepare_hook(
+        &self,
+        hook: &HookStep,
+        state: BorrowedFd<'_>,
+        output: BorrowedFd<'_>,
+    ) -> Result<()> {
         if !self.is_ready {
             process::set_parent_death_signal(libc::SIGKILL)?;
         }
         process::new_process_group()?;
         descriptor::duplicate_onto(state, 0)?;
+        descriptor::duplicate_onto(output, 1)?;
+        descriptor::duplicate_onto(output, 2)?;
         self.keep_from_hook()?;
         file::enter_path(&hook.directory)?;
         schedule::set_umask(self.umask);

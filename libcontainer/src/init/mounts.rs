@@ -8,7 +8,7 @@ use super::copy;
 use super::state::Child;
 use crate::path::text::Text;
 use crate::path::{self, How, Make};
-use crate::plan::step::{Attributes, MountStep, Param, Source, TargetKind};
+use crate::plan::step::{Attributes, IdMapping, MountStep, Param, Source, TargetKind};
 use crate::sys::mount::{self, MountAttr, attr};
 use crate::sys::{Call, Fault, Result, descriptor, file};
 
@@ -29,10 +29,10 @@ impl Child<'_> {
         {
             return Ok(());
         }
-        let tree = self.tree(&step.source, &step.attributes)?;
+        let mode = step.inherit_mode.then(|| self.mode_of(&step.target));
+        let tree = self.tree_with_mode(&step.source, &step.attributes, mode.flatten())?;
         if let Some(idmap) = step.idmap {
-            let mapped = MountAttr::id_mapped(self.slot(idmap.slot)?);
-            mount::set_attributes(tree.fd, &mapped, idmap.recursive)?;
+            self.map_ids(&step.source, tree.fd, idmap)?;
         }
         if step.procfs_only {
             must_be_procfs_root(tree.fd)?;
@@ -68,6 +68,25 @@ impl Child<'_> {
             self.covered(was_made);
         }
         Ok(mounted)
+    }
+
+    /// Maps the ids of a tree. In a user namespace the file system's owner is needed for that, which
+    /// the parent may be.
+    fn map_ids(&self, source: &Source, tree: BorrowedFd<'_>, idmap: IdMapping) -> Result<()> {
+        let mapped = MountAttr::id_mapped(self.slot(idmap.slot)?);
+        match mount::set_attributes(tree, &mapped, idmap.recursive) {
+            Err(fault) if fault.errno == libc::EPERM && matches!(source, Source::Inside { .. }) => {
+                self.have_ids_mapped(tree, idmap)
+            }
+            other => other,
+        }
+    }
+
+    /// The permissions of a directory inside the root, where there is one.
+    fn mode_of(&mut self, target: &CStr) -> Option<u32> {
+        let found = path::resolve(self.root().ok()?, target, How::default()).ok()?;
+        let status = file::status(found.as_fd()).ok()?;
+        status.is_directory().then_some(status.mode & 0o7777)
     }
 
     /// A mount on `/`: what follows happens on it.
@@ -155,7 +174,18 @@ impl Child<'_> {
     }
 
     /// The detached tree of a source, with its attributes.
-    pub(super) fn tree(&self, source: &Source, attributes: &Attributes) -> Result<Tree> {
+    pub(super) fn tree(&mut self, source: &Source, attributes: &Attributes) -> Result<Tree> {
+        self.tree_with_mode(source, attributes, None)
+    }
+
+    /// The detached tree of a source, with its attributes. `mode` is what the root directory of a
+    /// new file system is to have, in place of its default.
+    fn tree_with_mode(
+        &mut self,
+        source: &Source,
+        attributes: &Attributes,
+        mode: Option<u32>,
+    ) -> Result<Tree> {
         match source {
             Source::Filesystem {
                 fstype,
@@ -163,7 +193,7 @@ impl Child<'_> {
                 fallback,
             } => {
                 let (taken, left) = split_for_new(attributes);
-                match filesystem(fstype, params, taken) {
+                match filesystem(fstype, params, taken, mode) {
                     Ok(fd) => {
                         let fd = self.leave(fd);
                         let rest = apply(fd, &left)?;
@@ -191,6 +221,12 @@ impl Child<'_> {
                     }
                 }
                 Err(missing)
+            }
+            Source::Inside { path, recursive } => {
+                let place = path::resolve(self.root()?, path, How::default())?;
+                let fd = self.leave(mount::clone_tree(place.as_fd(), c"", *recursive)?);
+                let rest = apply(fd, attributes)?;
+                Ok(Tree { fd, rest })
             }
             Source::HostPath { path, recursive } => {
                 let fd = self.leave(mount::clone_tree(descriptor::CWD, path, *recursive)?);
@@ -306,7 +342,12 @@ fn simple_options(params: &[Param]) -> Option<(Option<&CStr>, Text<OPTIONS>)> {
 }
 
 /// A new instance of a file system, detached.
-fn filesystem(kind: &CStr, params: &[Param], attributes: u64) -> Result<OwnedFd> {
+fn filesystem(
+    kind: &CStr,
+    params: &[Param],
+    attributes: u64,
+    mode: Option<u32>,
+) -> Result<OwnedFd> {
     let context = mount::open_filesystem(kind)?;
     for (index, param) in (0..).zip(params) {
         match param {
@@ -315,10 +356,25 @@ fn filesystem(kind: &CStr, params: &[Param], attributes: u64) -> Result<OwnedFd>
         }
         .map_err(|fault| fault.about(index))?;
     }
+    if let Some(mode) = mode {
+        let digits = octal(mode);
+        if let Ok(digits) = CStr::from_bytes_until_nul(&digits) {
+            mount::set_string(context.as_fd(), c"mode", digits)?;
+        }
+    }
     // Which parameter is at fault the kernel does not say here: none.
     let no_param = u32::try_from(params.len()).unwrap_or(u32::MAX);
     mount::create_superblock(context.as_fd()).map_err(|fault| fault.about(no_param))?;
     mount::mount_filesystem(context.as_fd(), attributes)
+}
+
+/// Permission bits in four octal digits, with a zero behind.
+fn octal(mode: u32) -> [u8; 5] {
+    let mut digits = [b'0', b'0', b'0', b'0', 0];
+    for (digit, shift) in digits.iter_mut().zip([9, 6, 3, 0]) {
+        *digit += ((mode >> shift) & 7) as u8;
+    }
+    digits
 }
 
 fn must_be_procfs_root(tree: BorrowedFd<'_>) -> Result<()> {

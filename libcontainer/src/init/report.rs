@@ -1,9 +1,9 @@
 //! What the child says to its parent, and hears.
 
-use std::os::fd::{BorrowedFd, IntoRawFd};
+use std::os::fd::{AsFd, BorrowedFd, IntoRawFd};
 
 use super::state::Child;
-use crate::plan::step::{Request, Slot};
+use crate::plan::step::{IdMapping, Request, Slot};
 use crate::sync::{Failure, MESSAGE_LEN, Message};
 use crate::sys::{Call, Fault, Result, file, process, socket};
 
@@ -26,7 +26,10 @@ impl Child<'_> {
         // Nobody is left to hear of a report that fails.
         let _ = match self.gate {
             Some(gate) if self.is_ready => file::write(gate, &message).map(drop),
-            _ => file::write(self.sync, &message).map(drop),
+            _ => self.send(
+                Message::Failed(self.failure(fault)),
+                self.said.as_ref().map(AsFd::as_fd),
+            ),
         };
         process::exit(super::EXIT_FAILED)
     }
@@ -74,6 +77,15 @@ impl Child<'_> {
             Ok(())
         } else {
             Err(UNEXPECTED)
+        }
+    }
+
+    /// Has the parent map the ids of a tree.
+    pub(super) fn have_ids_mapped(&self, tree: BorrowedFd<'_>, idmap: IdMapping) -> Result<()> {
+        self.send(Message::MapIds(idmap), Some(tree))?;
+        match self.hear()? {
+            Message::Done => Ok(()),
+            _ => Err(UNEXPECTED),
         }
     }
 

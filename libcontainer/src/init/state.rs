@@ -2,7 +2,7 @@
 
 use core::cell::Cell;
 use core::ffi::CStr;
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 
 use crate::path::{self, text::NameText};
 use crate::plan::step::Slot;
@@ -59,6 +59,8 @@ pub(super) struct Child<'a> {
     pub empty: Option<BorrowedFd<'static>>,
     /// Whether the working directory has been entered.
     pub directory_is_set: bool,
+    /// What the hook that failed has written.
+    pub said: Option<OwnedFd>,
     /// Which candidate of the image is executed.
     pub program: Option<usize>,
 }

@@ -77,6 +77,7 @@ impl Stage {
                 null_is_attached: false,
                 empty: None,
                 directory_is_set: false,
+                said: None,
                 program: None,
             },
             root: root.to_owned(),

@@ -9,6 +9,7 @@ use nix::sched::CloneFlags;
 
 use super::channel::Channel;
 use super::open::Descriptors;
+use super::trace;
 use crate::error::{Error, Result, cgroup_error};
 use crate::init::{self, Inherited};
 use crate::plan::Plan;
@@ -59,6 +60,7 @@ pub(crate) struct Child {
 
 /// Clones once. The child gets the whole plan with the memory.
 pub(crate) fn bear(plan: &mut Plan, cradle: Cradle<'_>) -> Result<Child> {
+    trace::planned(plan);
     let (channel, child_end) = Channel::pair()?;
     let mut numbers = cradle.descriptors.numbers();
     let parent = nix::unistd::getpid().as_raw();

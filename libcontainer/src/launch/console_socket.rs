@@ -31,7 +31,7 @@ mod tests {
         let error = connect(Path::new("/nowhere/console.sock")).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "console socket /nowhere/console.sock: connect: No such file or directory"
+            "console socket /nowhere/console.sock: connect: no such file or directory"
         );
         assert_eq!(error.errno(), Some(nix::libc::ENOENT));
     }

@@ -71,10 +71,11 @@ fn run_one(hook: &Hook, kind: &str, index: usize, state_json: &[u8], cwd: &Path)
             "hook ran past specified timeout of {}.0s",
             hook.timeout.unwrap_or_default()
         ))),
-        Err(Failure::Call(call, errno)) => {
-            Err(failed(format!("{program_name}: {call}: {}", errno.desc()))
-                .with_errno(errno as i32))
-        }
+        Err(Failure::Call(call, errno)) => Err(failed(format!(
+            "{program_name}: {call}: {}",
+            cgroups::reason(errno)
+        ))
+        .with_errno(errno as i32)),
     }
 }
 
@@ -142,7 +143,7 @@ mod tests {
         );
         assert_eq!(
             error(shell("kill -9 $$")).to_string(),
-            "error running createRuntime hook #0: signal: SIGKILL, stdout: , stderr: "
+            "error running createRuntime hook #0: killed by signal 9 (killed), stdout: , stderr: "
         );
     }
 
@@ -155,7 +156,7 @@ mod tests {
         let error = error(hook);
         assert_eq!(
             error.to_string(),
-            "error running createRuntime hook #0: /nowhere/hook: execve: No such file or directory"
+            "error running createRuntime hook #0: /nowhere/hook: execve: no such file or directory"
         );
         assert_eq!(error.errno(), Some(nix::libc::ENOENT));
     }

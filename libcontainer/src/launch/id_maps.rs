@@ -136,7 +136,7 @@ fn run_helper(name: &str, pid: i32, ranges: &[IdRange]) -> Result<()> {
         ))),
         Err(Failure::TimedOut) => Err(error(format!("did not end within {HELPER_TIMEOUT:?}"))),
         Err(Failure::Call(call, errno)) => {
-            Err(error(format!("{call}: {}", errno.desc())).with_errno(errno as i32))
+            Err(error(format!("{call}: {}", cgroups::reason(errno))).with_errno(errno as i32))
         }
     }
 }
@@ -245,7 +245,7 @@ mod tests {
         assert_eq!(error.errno(), Some(nix::libc::EINVAL));
         let text = error.to_string();
         assert!(
-            text.contains("gid_map: write \"0 200000 7, 3 9 1\": Invalid argument"),
+            text.contains("gid_map: write \"0 200000 7, 3 9 1\": invalid argument"),
             "{text}"
         );
     }

@@ -360,7 +360,7 @@ mod tests {
         let error = connect_to_host(Path::new("/nowhere/notify")).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "NOTIFY_SOCKET /nowhere/notify: connect: No such file or directory"
+            "NOTIFY_SOCKET /nowhere/notify: connect: no such file or directory"
         );
     }
 }

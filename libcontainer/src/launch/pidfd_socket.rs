@@ -72,7 +72,7 @@ mod tests {
         .unwrap_err();
         assert_eq!(
             error.to_string(),
-            "pidfd socket /nowhere: connect: No such file or directory"
+            "pidfd socket /nowhere: connect: no such file or directory"
         );
     }
 }

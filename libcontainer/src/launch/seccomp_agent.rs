@@ -47,7 +47,7 @@ pub(crate) fn send(
     let message = message(profile, pid, state_json)
         .map_err(|error| Error::new(ErrorKind::System, format!("{}: {error}", object())))?;
     let socket = unix_socket::connect(path, SockType::Stream)
-        .map_err(|errno| Error::system(object(), "connect", errno))?;
+        .map_err(|errno| Error::system(object(), "failed to connect with seccomp agent", errno))?;
     unix_socket::send_with_descriptor(socket.as_fd(), &message, listener.as_fd())
         .map_err(|errno| Error::system(object(), "sendmsg", errno))
 }
@@ -121,7 +121,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             format!(
-                "linux.seccomp.listenerPath: seccomp agent {}: connect: Connection refused",
+                "linux.seccomp.listenerPath: seccomp agent {}: failed to connect with seccomp agent: connection refused",
                 path.display()
             )
         );

@@ -2,16 +2,22 @@
 
 #![forbid(unsafe_code)]
 
+use std::fs::File;
+use std::io::{Read, Seek};
 use std::os::fd::{AsFd, OwnedFd};
 
 use super::birth::Child;
 use super::channel::Heard;
+use super::trace;
 use super::wait::{Exit, wait};
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::step::Request;
+use crate::plan::step::{IdMapping, Request};
 use crate::plan::{Plan, render};
-use crate::sync::Message;
+use crate::sync::{Failure, Message};
 use crate::sys;
+
+/// How much of a failed hook's output an error holds.
+const HOOK_OUTPUT: u64 = 4096;
 
 /// Who answers for a container or for exec.
 pub(crate) trait Parent {
@@ -21,6 +27,13 @@ pub(crate) trait Parent {
     /// The process that will execute the program is known now.
     fn born(&mut self, child: &Child) -> Result<()>;
 
+    /// Takes the seccomp listener. What the filter notifies of waits for the agent from then on, also
+    /// calls that the child makes on its way to the program.
+    fn listener(&mut self, listener: OwnedFd, child: &Child) -> Result<()>;
+
+    /// Maps the ids of a mount tree that is not attached yet.
+    fn map_ids(&mut self, tree: OwnedFd, idmap: IdMapping) -> Result<()>;
+
     /// Takes a rendered warning.
     fn warn(&mut self, warning: String);
 
@@ -28,20 +41,9 @@ pub(crate) trait Parent {
     fn hint_for_death(&self) -> Option<&'static str>;
 }
 
-/// What came of the conversation besides success.
-#[derive(Debug, Default)]
-pub(crate) struct Told {
-    /// The seccomp listener.
-    pub(crate) listener: Option<OwnedFd>,
-}
-
 /// Serves the child until it is ready.
-pub(crate) fn until_ready(
-    plan: &Plan,
-    child: &mut Child,
-    parent: &mut impl Parent,
-) -> Result<Told> {
-    let mut told = Told::default();
+pub(crate) fn until_ready(plan: &Plan, child: &mut Child, parent: &mut impl Parent) -> Result<()> {
+    trace::born(child.pid);
     if !plan.birth.forks_again {
         parent.born(child)?;
     }
@@ -58,19 +60,30 @@ pub(crate) fn until_ready(
                 parent.born(child)?;
             }
             Heard::Message(Message::Listener(number), descriptor) => {
-                told.listener = Some(match descriptor {
+                let listener = match descriptor {
                     Some(descriptor) => descriptor,
                     None => fetch(child, number)?,
-                });
+                };
+                parent.listener(listener, child)?;
             }
             Heard::Message(Message::Warning(failure), _) => {
                 parent.warn(render::warning(plan, &failure));
             }
-            Heard::Message(Message::Failed(failure), _) => {
-                return Err(render::failure(plan, &failure));
+            Heard::Message(Message::Failed(failure), said) => {
+                return Err(failed(plan, &failure, said));
             }
-            Heard::Message(Message::Ready, _) => return Ok(told),
-            Heard::Message(Message::Done | Message::Descriptors | Message::Go, _) => {
+            Heard::Message(Message::Ready, _) => {
+                trace::ready(child.pid);
+                return Ok(());
+            }
+            Heard::Message(Message::MapIds(idmap), Some(tree)) => {
+                parent.map_ids(tree, idmap)?;
+                child.channel.say(Message::Done)?;
+            }
+            Heard::Message(
+                Message::MapIds(_) | Message::Done | Message::Descriptors | Message::Go,
+                _,
+            ) => {
                 return Err(Error::new(
                     ErrorKind::System,
                     "the container's process talks nonsense",
@@ -87,9 +100,13 @@ pub(crate) fn until_executed(
     child: &Child,
     hint: impl FnOnce() -> Option<&'static str>,
 ) -> Result<()> {
+    trace::executing(plan);
     match child.channel.hear()? {
-        Heard::Closed => Ok(()),
-        Heard::Message(Message::Failed(failure), _) => Err(render::failure(plan, &failure)),
+        Heard::Closed => {
+            trace::executed();
+            Ok(())
+        }
+        Heard::Message(Message::Failed(failure), said) => Err(failed(plan, &failure, said)),
         Heard::Message(..) => Err(death(child, hint())),
     }
 }
@@ -98,6 +115,25 @@ pub(crate) fn until_executed(
 fn fetch(child: &Child, number: i32) -> Result<OwnedFd> {
     sys::process::descriptor_of(child.pidfd.as_fd(), number)
         .map_err(|fault| Error::fault("linux.seccomp: the listener", fault))
+}
+
+/// The error for a step, with what a hook has written.
+fn failed(plan: &Plan, failure: &Failure, said: Option<OwnedFd>) -> Error {
+    let error = render::failure(plan, failure);
+    let mut text = String::new();
+    if let Some(said) = said {
+        let mut file = File::from(said);
+        let read = file.rewind().and_then(|()| {
+            let mut bytes = Vec::new();
+            file.take(HOOK_OUTPUT).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        });
+        text = String::from_utf8_lossy(&read.unwrap_or_default()).into_owned();
+    }
+    match text.trim() {
+        "" => error,
+        text => error.saying(text),
+    }
 }
 
 /// The first process has made way for the one that goes on, which is this program's child too.
@@ -112,7 +148,7 @@ fn adopt(child: &mut Child, pid: i32) -> Result<()> {
 
 fn death(child: &Child, hint: Option<&str>) -> Error {
     let how = match wait(child.pidfd.as_fd()) {
-        Ok(Exit::Signal(signal)) => format!("was killed by signal {signal}"),
+        Ok(Exit::Signal(number)) => format!("was killed by {}", render::signal(number)),
         Ok(Exit::Code(code)) => format!("exited with status {code}"),
         Err(error) => return error,
     };

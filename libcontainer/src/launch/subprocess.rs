@@ -17,6 +17,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::unix_socket::retry;
 use crate::plan::cstrings::CStringArray;
+use crate::plan::render;
 use crate::sys::{self, Call, Fault, descriptor, file, process, signal};
 
 /// How much of each output is kept; the rest is read and dropped.
@@ -50,15 +51,12 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
-    /// The end as runc puts it: `exit status 1`, `signal: SIGKILL`.
+    /// The end in words: `exit status 1`, `killed by signal 9 (killed)`.
     pub(super) fn describe(&self) -> String {
         let code = (self.status >> 8) & 0xff;
         match self.status & 0x7f {
             0 => format!("exit status {code}"),
-            number => match nix::sys::signal::Signal::try_from(number) {
-                Ok(signal) => format!("signal: {signal}"),
-                Err(_) => format!("signal: {number}"),
-            },
+            number => format!("killed by {}", render::signal(number)),
         }
     }
 }

@@ -52,13 +52,12 @@ pub(crate) fn sets(
         ambient: mask("ambient", capabilities.ambient()),
     };
     let raisable = sets.permitted & sets.inheritable;
-    let refused = names(sets.ambient & !raisable);
-    if !refused.is_empty() {
+    // The words are runc's.
+    for name in names(sets.ambient & !raisable) {
         b.warn(
             "process.capabilities.ambient",
             format_args!(
-                "only what is permitted and inheritable can be ambient; left out: {}",
-                refused.join(", ")
+                "can't raise ambient capability {name}: it is not both permitted and inheritable"
             ),
         );
     }

@@ -209,7 +209,7 @@ fn subtree(
 
 fn target(wanted: &Wanted<'_>, name: Option<&str>) -> Result<std::ffi::CString> {
     let field = format!("{}.destination", wanted.field);
-    let mut path = PathBuf::from(wanted.mount.destination());
+    let mut path = wanted.target.clone();
     if let Some(name) = name {
         path.push(name);
     }

@@ -159,6 +159,7 @@ pub(crate) fn container_hooks(
                     &format!("{field}.env"),
                     hook.env().as_deref().unwrap_or_default(),
                 )?,
+                inherits_env: kind == HookKind::StartContainer && hook.env().is_none(),
                 directory: directory.clone(),
                 timeout_ms: timeout(&field, hook)?.map(|seconds| seconds.saturating_mul(1000)),
                 state: state.clone(),

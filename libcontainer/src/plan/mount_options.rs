@@ -5,7 +5,10 @@
 //! - `iversion`, `noiversion`, `silent` and `loud` are known and have no effect. The mount API has no
 //!   such flags: file systems decide about inode versions themselves, and messages of a file system
 //!   context go to the error instead of the kernel log.
-//! - `norelatime` only takes back an earlier `relatime`, which is the kernel's default.
+//! - `atime`, `norelatime` and `nostrictatime` only take back an earlier `noatime`, `relatime` and
+//!   `strictatime`.
+//! - With any flag, a bind mount has exactly the flags that are given, as with runc; without, it keeps
+//!   those of its source. How access times are kept changes only where one of them says so.
 //! - `sync`, `dirsync`, `lazytime` and `mand` belong to a file system and not to a mount. On a bind
 //!   mount they would change the host's file system and are left out with a warning.
 
@@ -60,7 +63,7 @@ pub(crate) enum Effect {
 /// Every option with its effect, by name.
 pub(crate) const TABLE: &[(&str, Effect)] = &[
     ("async", Effect::NotSuperblock("sync")),
-    ("atime", Effect::Atime(attr::RELATIME)),
+    ("atime", Effect::NotAtime(attr::NOATIME)),
     ("bind", Effect::Bind),
     ("defaults", Effect::Nothing),
     ("dev", Effect::Clear(attr::NODEV)),
@@ -80,7 +83,7 @@ pub(crate) const TABLE: &[(&str, Effect)] = &[
     ("nolazytime", Effect::NotSuperblock("lazytime")),
     ("nomand", Effect::NotSuperblock("mand")),
     ("norelatime", Effect::NotAtime(attr::RELATIME)),
-    ("nostrictatime", Effect::Atime(attr::RELATIME)),
+    ("nostrictatime", Effect::NotAtime(attr::STRICTATIME)),
     ("nosuid", Effect::Set(attr::NOSUID)),
     ("nosymfollow", Effect::Set(attr::NOSYMFOLLOW)),
     ("private", Effect::Propagation(propagation::PRIVATE)),
@@ -186,6 +189,28 @@ pub(crate) fn parse<S: AsRef<str>>(options: &[S]) -> MountOptions {
 }
 
 impl MountOptions {
+    /// The attributes of a bind mount.
+    pub(crate) fn of_bind(&self) -> Attributes {
+        const FLAGS: u64 =
+            attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC | attr::NOSYMFOLLOW;
+        const TIMES: u64 = attr::ATIME | attr::NODIRATIME;
+        let mut attributes = self.attributes;
+        // `diratime` too takes back no more than an earlier option.
+        let (set, asked) = (attributes.set, attributes.clear & !attr::NODIRATIME);
+        attributes.clear = asked;
+        if set | asked == 0 {
+            return attributes;
+        }
+        let chooses_times = set & attr::NODIRATIME != 0 || asked & attr::ATIME != 0;
+        let mut clear = asked | (FLAGS & !set);
+        if chooses_times {
+            clear |= attr::ATIME | (TIMES & !set);
+        }
+        attributes.clear = clear;
+        attributes.may_stay = clear & !asked & FLAGS & !attr::NOSYMFOLLOW;
+        attributes
+    }
+
     fn apply(&mut self, effect: Effect) {
         let attributes = &mut self.attributes;
         match effect {

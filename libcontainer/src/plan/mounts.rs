@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use oci_spec::runtime::{Mount, Spec};
 
@@ -68,7 +68,9 @@ pub(crate) struct Wanted<'a> {
     pub(crate) field: String,
     pub(crate) mount: &'a Mount,
     pub(crate) fstype: &'a str,
-    /// The destination from `/` on, for comparing.
+    /// The destination, inside the root.
+    pub(crate) target: PathBuf,
+    /// The same from `/` on, for comparing.
     pub(crate) cleaned: String,
     pub(crate) options: MountOptions,
 }
@@ -79,7 +81,7 @@ pub(crate) fn plan(b: &mut Builder, context: &Context<'_>) -> Result<Vec<Entry>>
     at_most("mounts", mounts.len(), MOUNTS)?;
     let mut later = Vec::new();
     for (index, mount) in mounts.iter().enumerate() {
-        let wanted = wanted(b, format!("mounts[{index}]"), mount)?;
+        let wanted = wanted(b, context, format!("mounts[{index}]"), mount)?;
         if let Some(read_only) = one(b, context, wanted)? {
             later.push(read_only);
         }
@@ -97,7 +99,12 @@ pub(crate) fn binds_dev(spec: &Spec) -> bool {
     })
 }
 
-fn wanted<'a>(b: &mut Builder, field: String, mount: &'a Mount) -> Result<Wanted<'a>> {
+fn wanted<'a>(
+    b: &mut Builder,
+    context: &Context<'_>,
+    field: String,
+    mount: &'a Mount,
+) -> Result<Wanted<'a>> {
     let destination = mount.destination();
     if !destination.is_absolute() {
         b.warn(
@@ -112,8 +119,14 @@ fn wanted<'a>(b: &mut Builder, field: String, mount: &'a Mount) -> Result<Wanted
     if fstype == "bind" && options.bind.is_none() {
         options.bind = Some(false);
     }
+    // As with runc, a destination may be given as the host has it.
+    let target = match inside_root(context, destination)? {
+        Some(inside) => inside,
+        None => destination.clone(),
+    };
     let wanted = Wanted {
-        cleaned: clean(destination),
+        cleaned: clean(&target),
+        target,
         field,
         mount,
         fstype,
@@ -198,10 +211,7 @@ impl Wanted<'_> {
         let is_bind = self.options.bind.is_some();
         Ok(MountStep {
             source,
-            target: c_path(
-                &format!("{}.destination", self.field),
-                self.mount.destination(),
-            )?,
+            target: c_path(&format!("{}.destination", self.field), &self.target)?,
             target_kind: if is_bind {
                 TargetKind::LikeSource
             } else {
@@ -224,10 +234,7 @@ impl Wanted<'_> {
 fn one(b: &mut Builder, context: &Context<'_>, wanted: Wanted<'_>) -> Result<Option<Entry>> {
     if wanted.options.remount {
         let step = Step::SetAttributes {
-            target: c_path(
-                &format!("{}.destination", wanted.field),
-                wanted.mount.destination(),
-            )?,
+            target: c_path(&format!("{}.destination", wanted.field), &wanted.target)?,
             attributes: wanted.options.attributes,
         };
         b.step(wanted.field, step);
@@ -278,16 +285,33 @@ fn bind(b: &mut Builder, context: &Context<'_>, wanted: &Wanted<'_>) -> Result<(
         );
     }
     let idmap = id_mapping(b, context, wanted)?;
-    let tree = host_tree(b, context.facts, &field, &path, recursive, idmap)?;
-    let mut attributes = wanted.options.attributes;
+    let tree = match inside_root(context, &path)? {
+        // Earlier mounts of the container are part of it.
+        Some(path) => Source::Inside {
+            path: c_path(&field, &path)?,
+            recursive,
+        },
+        None => host_tree(b, context.facts, &field, &path, recursive, idmap)?,
+    };
+    let mut attributes = wanted.options.of_bind();
     default_propagation(&mut attributes, recursive, context.spec);
-    let idmap = idmap.filter(|_| matches!(tree, Source::HostPath { .. }));
+    let idmap = idmap.filter(|_| !matches!(tree, Source::Tree(_)));
     let step = MountStep {
         idmap,
         ..wanted.step(tree, attributes)?
     };
     b.step(wanted.field.clone(), Step::Mount(step));
     Ok(())
+}
+
+/// A path of the host that lies in the container's root file system, as it is inside.
+fn inside_root(context: &Context<'_>, path: &Path) -> Result<Option<PathBuf>> {
+    let rootfs = super::root::path(context.spec, context.options)?;
+    let inside = path.strip_prefix(&rootfs).ok();
+    // A path with ".." may lead out again.
+    let plain = |path: &Path| !path.components().any(|part| part == Component::ParentDir);
+    let inside = inside.filter(|inside| rootfs != Path::new("/") && plain(inside));
+    Ok(inside.map(|inside| Path::new("/").join(inside)))
 }
 
 /// The clone of a tree is a peer of the host's mounts. Unless the configuration wants that, it only

@@ -168,23 +168,19 @@ pub(crate) fn tail(
     }
     b.step("process.args", Step::FindProgram);
     b.step("process", Step::ResetSignals);
-    // The filter is meant for the program: hooks of the container come before it where they can.
-    let hooks_first = !start_hooks.is_empty() && no_new_privileges && !notifies(context);
     let first = 3_u32
         .saturating_add(context.preserve_fds)
         .saturating_add(context.facts.listen_fds);
     b.step("process", Step::CloseFrom { first });
-    if no_new_privileges && !hooks_first {
-        // What is left needs read, write, close and execve.
+    // As late as it may be: what the filter forbids is not needed any more. It holds for the
+    // container's own hooks too, as with runc.
+    if no_new_privileges {
         install(b, context);
     }
     b.step("process", Step::Ready);
     b.step("process", Step::Gate);
     if !start_hooks.is_empty() {
         b.step("hooks.startContainer", Step::Hooks(start_hooks));
-    }
-    if hooks_first {
-        install(b, context);
     }
     if context.image.listen_pid.is_some() {
         b.step("process.env", Step::ListenPid);
@@ -211,10 +207,6 @@ fn install(b: &mut Builder, context: &Context<'_>) {
     if context.filter.is_some() {
         b.step("linux.seccomp", Step::Seccomp);
     }
-}
-
-fn notifies(context: &Context<'_>) -> bool {
-    context.filter.is_some_and(seccomp::Filter::notifies)
 }
 
 fn resources(b: &mut Builder, context: &Context<'_>) -> Result<Option<ParentLimits>> {

@@ -112,6 +112,23 @@ fn shown(text: &std::ffi::CStr) -> String {
     }
 }
 
+/// A signal that ended a program, in the kernel's words where people look for them.
+pub(crate) fn signal(number: i32) -> String {
+    let words = match number {
+        libc::SIGABRT => "aborted",
+        libc::SIGBUS => "bus error",
+        libc::SIGFPE => "floating point exception",
+        libc::SIGILL => "illegal instruction",
+        libc::SIGKILL => "killed",
+        libc::SIGSEGV => "segmentation fault",
+        libc::SIGSYS => "bad system call",
+        libc::SIGTERM => "terminated",
+        libc::SIGTRAP => "trace/breakpoint trap",
+        _ => return format!("signal {number}"),
+    };
+    format!("signal {number} ({words})")
+}
+
 /// The step that an index of a report means.
 fn entry(plan: &Plan, index: u16) -> Option<&Entry> {
     plan.steps.get(usize::from(index))

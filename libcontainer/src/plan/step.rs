@@ -254,6 +254,8 @@ pub enum Source {
     /// A path of the host, cloned by the child while it still sees the host's root: an unprivileged
     /// parent cannot do it.
     HostPath { path: CString, recursive: bool },
+    /// A clone of what is at this path inside the root, with what was mounted there until now.
+    Inside { path: CString, recursive: bool },
     /// The first of these that is there.
     FirstOf(Vec<Source>),
 }
@@ -275,6 +277,8 @@ pub struct Attributes {
     pub set: u64,
     /// `MOUNT_ATTR_*` to clear on the top mount.
     pub clear: u64,
+    /// Those of `clear` that stay where the owner of the source has locked them.
+    pub may_stay: u64,
     /// `MOUNT_ATTR_*` to set on the whole tree.
     pub set_recursive: u64,
     /// `MOUNT_ATTR_*` to clear on the whole tree.
@@ -357,6 +361,8 @@ pub struct HookStep {
     pub argv: CStringArray,
     /// Its environment, ended by null.
     pub envp: CStringArray,
+    /// Whether it has the environment of the container's program instead.
+    pub inherits_env: bool,
     /// Its working directory: the bundle, or `/` once the root was changed. Never the container's
     /// root seen from the host, where a relative path would be the image's (CVE-2025-23266).
     pub directory: CString,

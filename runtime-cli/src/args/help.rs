@@ -11,10 +11,21 @@ use super::{COMMANDS, Command, Flag, Kind, flags};
 /// Widest line of a help text.
 const WIDTH: usize = 80;
 
+/// The name that this program goes by: `runc` where it was put in that one's place, under its name.
+/// Callers read it in texts.
+pub fn name() -> &'static str {
+    let argument = std::env::args_os().next().unwrap_or_default();
+    match std::path::Path::new(&argument).file_name() {
+        Some(name) if name == "runc" => "runc",
+        _ => "oxrun",
+    }
+}
+
 /// Three lines, the form that engines parse: go-runc takes name and version from the first one and
 /// wants all three, Docker's daemon looks for `version` and `commit:`.
 pub fn version() -> String {
-    format!("oxrun version {VERSION}\ncommit: {COMMIT}\nspec: {OCI_VERSION_MAX}\n")
+    let name = name();
+    format!("{name} version {VERSION}\ncommit: {COMMIT}\nspec: {OCI_VERSION_MAX}\n")
 }
 
 /// The version of this program.
@@ -28,9 +39,10 @@ pub const COMMIT: &str = match option_env!("OXRUN_COMMIT") {
 
 /// Help for the program.
 pub fn program() -> String {
-    let mut text = String::from(
-        "oxrun - run containers as the Open Container Initiative specifies them\n\n\
-         USAGE:\n   oxrun [global options] command [options] [arguments]\n\nCOMMANDS:\n",
+    let name = name();
+    let mut text = format!(
+        "NAME:\n   {name} - Open Container Initiative runtime\n\n\
+         USAGE:\n   {name} [global options] command [options] [arguments]\n\nCOMMANDS:\n",
     );
     let names = COMMANDS.iter().map(|command| command.name.len());
     let width = names.max().unwrap_or(0);
@@ -49,9 +61,10 @@ pub fn program() -> String {
 
 /// Help for a command.
 pub fn command(command: &Command) -> String {
+    let name = format!("{} {}", name(), command.name);
     let mut text = format!(
-        "oxrun {} - {}\n\nUSAGE:\n   oxrun {}",
-        command.name, command.summary, command.name
+        "NAME:\n   {name} - {}\n\nUSAGE:\n   {name}",
+        command.summary
     );
     for part in ["[options]", command.usage] {
         if !part.is_empty() {

@@ -16,7 +16,7 @@ use lexopt::Arg;
 
 use super::commands::{COMMANDS, Command};
 use super::value::{self, Kind, Rootless, ValueError};
-use super::{Flag, UsageError, flags};
+use super::{Flag, UsageError, flags, help};
 
 /// What a command line asks for. The global options are there even where the rest is wrong: they say
 /// where to tell that.
@@ -55,7 +55,7 @@ pub fn parse(arguments: &[OsString]) -> Invocation {
 }
 
 fn read(reader: &mut Reader, global: &mut Matches) -> Result<Request, UsageError> {
-    let place = || "oxrun".to_owned();
+    let place = || help::name().to_owned();
     let name = loop {
         match reader.next(flags::GLOBAL, place)? {
             None => return Ok(Request::Help(None)),
@@ -80,7 +80,7 @@ fn read(reader: &mut Reader, global: &mut Matches) -> Result<Request, UsageError
 
 fn read_command(reader: &mut Reader, command: &'static Command) -> Result<Request, UsageError> {
     let mut matches = Matches::default();
-    let place = || format!("oxrun {}", command.name);
+    let place = || format!("{} {}", help::name(), command.name);
     while let Some(token) = reader.next(command.flags, place)? {
         match token {
             Token::Option(flag, _) if flag.long == flags::HELP.long => {

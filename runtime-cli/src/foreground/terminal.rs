@@ -46,8 +46,8 @@ impl HostTerminal {
         })
     }
 
-    /// Passes every key on as it is: the container's terminal gives keys their meaning, and ends its
-    /// lines as the caller's needs them. A terminal that only shows output stays as it is.
+    /// Passes every key on as it is: the container's terminal gives keys their meaning. How lines end
+    /// stays this terminal's affair. A terminal that only shows output stays as it is.
     pub(super) fn into_raw(mut self) -> Result<Self, Failure> {
         if !self.has_input {
             return Ok(self);
@@ -60,6 +60,7 @@ impl HostTerminal {
         let before = tcgetattr(&self.terminal).map_err(failed("tcgetattr on stdin"))?;
         let mut raw = before.clone();
         raw.make_raw();
+        raw.output_modes = before.output_modes;
         tcsetattr(&self.terminal, OptionalActions::Now, &raw)
             .map_err(failed("tcsetattr on stdin"))?;
         self.before = Some(before);

@@ -16,6 +16,7 @@ fn hook(stage: &Stage, script: &str) -> HookStep {
         path: text(path.to_str().unwrap()),
         argv: CStringArray::new(vec![c"zero".to_owned(), c"one".to_owned()]),
         envp: CStringArray::new(vec![c"ONLY=this".to_owned()]),
+        inherits_env: false,
         directory: c"/usr".to_owned(),
         timeout_ms: Some(10_000),
         pid_offset: 7,

@@ -10,6 +10,7 @@ const fn attributes(set: u64) -> Attributes {
     Attributes {
         set,
         clear: 0,
+        may_stay: 0,
         set_recursive: 0,
         clear_recursive: 0,
         propagation: 0,

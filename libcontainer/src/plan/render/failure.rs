@@ -20,9 +20,15 @@ pub(crate) fn failure(plan: &Plan, failure: &Failure) -> Error {
     if let Some(error) = program(plan, failure) {
         return error;
     }
-    Error::new(ErrorKind::System, told(plan, failure))
-        .with_errno(failure.errno)
-        .within(PHASE)
+    let mounts = |step: &Step| matches!(step, Step::Mount(_));
+    let mount = entry(plan, failure.step).is_some_and(|entry| mounts(&entry.step));
+    let what = if mount { "error mounting " } else { "" };
+    let told = told(plan, failure);
+    Error::new(
+        ErrorKind::System,
+        format!("{PHASE}: error during container init: {what}{told}"),
+    )
+    .with_errno(failure.errno)
 }
 
 /// A step that was left out or had less effect than asked.
@@ -62,15 +68,8 @@ fn why(call: Option<Call>, failure: &Failure) -> String {
     }
 }
 
-/// The kernel's words for an error number. They start with a small letter, as callers that compare
-/// texts expect.
-pub(super) fn reason(errno: i32) -> String {
-    let text = Errno::from_raw(errno).desc();
-    let mut characters = text.chars();
-    match characters.next() {
-        Some(first) if text != "I/O error" => first.to_lowercase().chain(characters).collect(),
-        _ => text.to_owned(),
-    }
+fn reason(errno: i32) -> String {
+    cgroups::reason(Errno::from_raw(errno))
 }
 
 /// Which of several things it was about, with a colon.
@@ -110,7 +109,10 @@ fn hook(field: &str, hooks: &[HookStep], call: Option<Call>, failure: &Failure) 
     let why = match (exited, signal) {
         (false, _) => why(call, failure),
         (true, 0) => format!("exit status {code}"),
-        (true, signal) => format!("killed by signal {signal}"),
+        (true, signal) => format!(
+            "killed by {}",
+            super::signal(i32::try_from(signal).unwrap_or_default())
+        ),
     };
     format!("{field}[{index}]: error running {kind} hook #{index}: {path}: {why}")
 }
@@ -123,7 +125,8 @@ fn program(plan: &Plan, failure: &Failure) -> Option<Error> {
     }
     let name = &plan.image.name;
     if name.contains('/') {
-        return Some(program_error(name, name, failure, true));
+        let looked_for = matches!(entry.step, Step::FindProgram);
+        return Some(program_error(name, name, failure, looked_for));
     }
     let call = Call::from_u16(failure.call);
     if matches!(entry.step, Step::FindProgram) && call == Some(Call::ProgramNotFound) {
@@ -142,23 +145,21 @@ fn program(plan: &Plan, failure: &Failure) -> Option<Error> {
 
 fn program_error(name: &str, path: &str, failure: &Failure, looked_for: bool) -> Error {
     let name = crate::plan::quoted(name);
-    let text = match (looked_for, Errno::from_raw(failure.errno)) {
-        (true, Errno::ENOENT | Errno::ENOTDIR) => {
-            format!("exec: {name}: stat {path}: {}", reason(failure.errno))
+    let reason = reason(failure.errno);
+    let errno = Errno::from_raw(failure.errno);
+    let (kind, text) = match (looked_for, errno) {
+        (true, Errno::ENOENT | Errno::ENOTDIR) => (
+            ErrorKind::Program,
+            format!("exec: {name}: stat {path}: {reason}"),
+        ),
+        (true, Errno::EACCES | Errno::EISDIR) => {
+            (ErrorKind::Program, format!("exec: {name}: {reason}"))
         }
-        (true, errno @ (Errno::EACCES | Errno::EISDIR)) => {
-            format!("exec: {name}: {}", reason(errno as i32))
-        }
-        (_, errno) => {
-            let hint = hints::program(errno).map(|hint| format!("; {hint}"));
-            format!(
-                "exec {path}: {}{}",
-                reason(errno as i32),
-                hint.unwrap_or_default()
-            )
-        }
+        _ => (ErrorKind::Execution, format!("exec {path}: {reason}")),
     };
-    Error::new(ErrorKind::Program, text)
+    let hint = hints::program(errno).filter(|_| kind == ErrorKind::Execution);
+    Error::new(kind, text)
         .with_errno(failure.errno)
+        .with_hint(hint)
         .within(PHASE)
 }

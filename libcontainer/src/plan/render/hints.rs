@@ -37,6 +37,9 @@ pub(super) fn hint(
             },
             Errno::EINVAL,
         ) => Some("the process is in this user namespace already"),
+        (Step::Mount(mount), Errno::ELOOP | Errno::ENOTDIR) if mount.strict_target => {
+            Some("procfs and sysfs must be mounted on ordinary directory")
+        }
         (Step::Mount(mount), errno) => {
             of_mount(plan, &mount.source, mount.idmap.is_some(), call, errno)
         }
@@ -63,7 +66,10 @@ pub(super) fn hint(
         {
             Some("the profile may not be loaded")
         }
-        (Step::Scheduler(_), Errno::EPERM) => Some("real-time scheduling needs CAP_SYS_NICE"),
+        (Step::Scheduler(_), Errno::EPERM) => Some(
+            "real-time scheduling needs CAP_SYS_NICE; a process scheduler can't be used together \
+             with AllowedCPUs (linux.resources.cpu.cpus) that leave CPUs out",
+        ),
         (Step::Scheduler(_), Errno::EBUSY) => Some("the deadline does not fit the CPUs' bandwidth"),
         (Step::Seccomp, Errno::EACCES) => {
             Some("without no_new_privs the filter needs CAP_SYS_ADMIN")

@@ -46,6 +46,7 @@ pub(super) fn source(plan: &Plan, source: &Source) -> String {
         }
         Source::Tree(slot) => path_of(plan, *slot),
         Source::HostPath { path, .. } => shown(path),
+        Source::Inside { path, .. } => format!("{} of the container", shown(path)),
         Source::FirstOf(sources) => {
             let sources: Vec<String> = sources
                 .iter()

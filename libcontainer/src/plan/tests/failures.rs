@@ -94,7 +94,7 @@ fn a_mount_that_fails_names_field_call_and_hint() {
     let error = render::failure(&plan, &failure(&plan, mount, Call::Fsmount, libc::EPERM, 0));
     assert_eq!(
         error.to_string(),
-        "unable to start container process: mounts[0]: proc on /proc: fsmount: operation not permitted; the user namespace does not own the PID namespace, or the host's /proc is masked"
+        "unable to start container process: error during container init: error mounting mounts[0]: proc on /proc: fsmount: operation not permitted; the user namespace does not own the PID namespace, or the host's /proc is masked"
     );
     let tmpfs =
         |step: &Step| matches!(step, Step::Mount(step) if step.target.as_bytes() == b"/dev");
@@ -129,7 +129,7 @@ fn a_hook_that_fails_has_runcs_phrase() {
     let told = failure(&plan, hooks, Call::HookExit, 0, 9);
     let error = render::failure(&plan, &told).to_string();
     assert!(
-        error.ends_with("hook #0: /a: killed by signal 9"),
+        error.ends_with("hook #0: /a: killed by signal 9 (killed)"),
         "{error}"
     );
 }

@@ -348,7 +348,7 @@ fn deviations_are_told() {
         "mounts[0].destination: \"a\": relative destination path is **deprecated**",
         "mounts[0].options: \"sync\" has no effect on a bind mount",
         "process.capabilities.bounding: CAP_CHECKPOINT_RESTORE",
-        "process.capabilities.ambient: only",
+        "process.capabilities.ambient: can't raise",
         "linux.personality.flags: ",
     ] {
         assert!(

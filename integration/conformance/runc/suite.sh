@@ -1,0 +1,67 @@
+# shellcheck shell=bash
+# runc's own suite, as Debian's source package of runc has it, on the host: in a
+# root of Debian sid, as root and as the user "rootless" with the suite's
+# optional features. A test is named FILE/TEST.
+#
+# Set by a suite that sources this: variants (default: root).
+
+# shellcheck source=sandbox.sh
+source "$here/runc/sandbox.sh"
+
+: "${variants:=root}"
+
+suite_packages() { echo mmdebstrap util-linux iproute2; }
+
+suite_build() { suite_root=$("$here/runc/build.sh"); }
+
+# suite_run LABEL PATH: Debian's runc is the one that the suite belongs to.
+suite_run() {
+    local label=$1 runtime=$2 variant file
+    [[ $label != runc ]] || runtime=$suite_root/usr/sbin/runc
+    for variant in $variants; do
+        for file in $(suite_files); do printf '%s %s\n' "$variant" "$file"; done
+    done | run_side_by_side "$label" "$runtime"
+}
+
+# The longest first, so that none is waited for at the end.
+suite_files() {
+    local tests=$suite_root/suite/source/tests/integration
+    (cd "$tests" && grep -c '^@test' ./*.bats) | sed 's|^\./||; s|\.bats:| |' | sort -k2nr | cut -d' ' -f1
+}
+
+run_side_by_side() { # LABEL RUNTIME, lines "VARIANT FILE" on stdin
+    local variant file running=0
+    while read -r variant file; do
+        if ((running >= jobs)); then
+            wait -n || true
+            running=$((running - 1))
+        fi
+        run_file "$1" "$2" "$variant" "$file" &
+        running=$((running + 1))
+    done
+    wait
+}
+
+run_file() { # LABEL RUNTIME VARIANT FILE
+    local label=$1 sandbox=oxrun-runc-suite-$BASHPID scratch=$work/$BASHPID log=$logs/$1-$3 status=0
+    mkdir -p "$scratch" "$log"
+    [[ $4 != update ]] || local rt_runtime=700000
+    root=$suite_root scratch=$scratch runtime=$2 variant=$3 name=$4 output=$log/$4.tap \
+        limit=${FILE_LIMIT:-300} \
+        sandbox_run "$sandbox" bash "$here/runc/file.sh" >"$log/$4.err" 2>&1 || status=$?
+    sandbox_clean "$sandbox" >>"$log/$4.err"
+    [[ $status == 0 ]] || echo "# the sandbox ended with status $status: $(tail -n1 "$log/$4.err")" >>"$log/$4.tap"
+    rmdir "$scratch"
+    report_file "$label" "$3" "$4" "$log/$4.tap"
+}
+
+# Every test of a file, also one that was not reached.
+report_file() { # LABEL VARIANT FILE TAP
+    local test outcome note suffix=
+    [[ $2 == root || $2 == rootless ]] || suffix=" [$2]"
+    while IFS=$'\t' read -r test outcome note; do
+        # shellcheck disable=SC2053 # a pattern on purpose
+        [[ $3/$test == $test_pattern ]] || continue
+        result "$suite" "$3/$test$suffix" "$1" "$outcome" "$note"
+    done < <(awk -f "$here/runc/tap.awk" "$suite_root/suite/source/tests/integration/$3.bats" "$4")
+}
