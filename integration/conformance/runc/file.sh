@@ -60,7 +60,7 @@ make_root() {
     make_cgroups "$new/sys/fs/cgroup"
     make_dev "$new/dev"
     mount -t tmpfs -o mode=755 run "$new/run"
-    mount -t tmpfs -o mode=1777 tmp "$new/tmp"
+    mount -t tmpfs -o mode=1777,size=75% tmp "$new/tmp"
     mkdir -p "$new/mnt" "$new/suite/runtime" "$new/suite/out"
     # Called by the name of the program whose place it takes. A copy: runc seals itself by an overlay
     # on its directory, which would not show a file that is mounted there.

@@ -12,9 +12,14 @@ impl Child<'_> {
     /// caught, of which there are few, or where it cannot be asked every one.
     pub(super) fn reset_signals(&self) -> Result<()> {
         match self.not_default() {
-            Some(mask) => signal::reset(mask),
-            None => signal::reset_all(),
+            Some(mask) => signal::reset(mask)?,
+            None => signal::reset_all()?,
         }
+        // The start may be long in coming, and the caller may think better of it.
+        if self.gate.is_some() {
+            signal::end_on_request();
+        }
+        Ok(())
     }
 
     fn not_default(&self) -> Option<u64> {

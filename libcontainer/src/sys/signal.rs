@@ -55,3 +55,21 @@ pub(crate) fn reset(mask: u64) -> Result<()> {
 pub(crate) fn reset_all() -> Result<()> {
     reset(u64::MAX)
 }
+
+/// What a caller sends to ask a program to end.
+const REQUESTS: [libc::c_int; 4] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM];
+
+/// Has the process end on signals that ask for it: the first one of a PID namespace is not ended by
+/// their default action. execve(2) takes this back. What a filter forbids stays as it is.
+pub(crate) fn end_on_request() {
+    extern "C" fn end(signal: libc::c_int) {
+        super::process::exit(128 + signal)
+    }
+    // SAFETY: zeroes are an action without flags and with an empty mask.
+    let mut action: libc::sigaction = unsafe { core::mem::zeroed() };
+    action.sa_sigaction = end as extern "C" fn(libc::c_int) as usize;
+    for signal in REQUESTS {
+        // SAFETY: the handler does nothing but end the process.
+        unsafe { libc::sigaction(signal, &raw const action, core::ptr::null_mut()) };
+    }
+}
