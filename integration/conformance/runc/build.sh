@@ -107,7 +107,7 @@ build_helpers() { # ROOT
 
 # No /proc and no /sys: tests make symbolic links of these names.
 make_busybox() { # ROOT
-    local dir=$cache/work/busybox applet
+    local dir=$cache/new/busybox applet
     mkdir -p "$dir"/{bin,dev,etc,home,root,tmp,usr/sbin,sbin,var/spool,var/www}
     chmod 1777 "$dir/tmp"
     cp "$1/usr/bin/busybox" "$dir/bin/busybox"
@@ -128,16 +128,16 @@ if [[ ${1-} != --force && $(cat "$root/suite/key" 2>/dev/null) == "$key" ]]; the
     printf '%s\n' "$root"
     exit 0
 fi
-rm -rf --one-file-system "$cache/work"
-new=$cache/work/root
+rm -rf --one-file-system "$cache/new"
+new=$cache/new/root
 prepare_apt
 say "unpacking (about 220 MB of packages)"
-unpack "$cache/work/debian" "${base[@]}"
+unpack "$cache/new/debian" "${base[@]}"
 unpack "$new" "${base[@]}" "${tools[@]}"
 fetch_source "$new/suite"
 build_helpers "$new"
 say 'making the images'
-tar -C "$cache/work/debian" -cf "$new/suite/debian.tar" .
+tar -C "$cache/new/debian" -cf "$new/suite/debian.tar" .
 make_busybox "$new"
 # The suite downloads its images; these are the same in all that it looks at.
 printf '%s\n' '#!/bin/sh' 'echo BUSYBOX_IMAGE=/suite/busybox.tar DEBIAN_IMAGE=/suite/debian.tar' \
@@ -164,6 +164,6 @@ install -d -o 1000 -g 1000 "$new/home/rootless"
 echo "$key" >"$new/suite/key"
 rm -rf --one-file-system "$root"
 mv "$new" "$root"
-rm -rf --one-file-system "$cache/work" "$cache/apt/archives"
+rm -rf --one-file-system "$cache/new" "$cache/apt/archives"
 say "built the suite of runc $(cat "$root/suite/version")"
 printf '%s\n' "$root"
