@@ -17,6 +17,12 @@ pub(super) const CASES: &[Case] = &[
         no_move,
     )
     .needs(STRACE),
+    case(
+        "syscalls/no-more",
+        "run: no more system calls than before",
+        no_more,
+    )
+    .needs(STRACE),
     case("syscalls/count", "run: number of system calls", count).needs(BUDGET),
     case(
         "syscalls/by-descriptor",
@@ -28,12 +34,16 @@ pub(super) const CASES: &[Case] = &[
 
 const STRACE: &[Need] = &[Need::Program("strace")];
 
-/// The limit is not met yet (README, "What is not there yet").
+/// The goal is not reached yet (README, "What is not there yet").
 const BUDGET: &[Need] = &[Need::Program("strace"), Need::Variable("OXRUN_TEST_BUDGET")];
 
-/// System calls that a `run` of the default bundle may make, of runtime and
-/// container together, with cgroup v1.
-const MOST: usize = 300;
+/// System calls that a `run` of the default bundle is to make, of runtime and
+/// container together: on cgroup v1, and on v2.
+const GOAL: [usize; 2] = [300, 200];
+
+/// What it makes today, for ten hierarchies and for one, with a little room for
+/// kernels that lack a call or have other files to mask. To be lowered, not raised.
+const TODAY: [usize; 2] = [465, 360];
 
 /// One line of the trace: the process and its call.
 struct Line {
@@ -117,6 +127,19 @@ fn no_move(t: &Test) {
 }
 
 fn count(t: &Test) {
+    at_most(t, GOAL);
+}
+
+fn no_more(t: &Test) {
+    at_most(t, TODAY);
+}
+
+fn at_most(t: &Test, [legacy, unified]: [usize; 2]) {
+    let most = if crate::cgroup::is_v2() {
+        unified
+    } else {
+        legacy
+    };
     let bundle = t.bundle().args(["true"]);
     // The first run makes the directories above the container's cgroup.
     t.run(&bundle).ok();
@@ -128,7 +151,7 @@ fn count(t: &Test) {
         *names.entry(line.name()).or_default() += 1;
     }
     let total = lines.len();
-    assert!(total <= MOST, "{total} system calls: {names:#?}");
+    assert!(total <= most, "{total} system calls: {names:#?}");
 }
 
 /// From the birth of the child to its pivot_root, no mount takes a path and

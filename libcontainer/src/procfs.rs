@@ -22,8 +22,6 @@ use crate::sys;
 const ROOT_INODE: u64 = 1;
 /// Most files of a process are shorter than this.
 const USUAL: usize = 1 << 10;
-/// No file that is read has more.
-const LONGEST: usize = 1 << 20;
 
 /// A verified procfs root.
 #[derive(Debug)]
@@ -93,10 +91,11 @@ impl Proc {
             .is_ok_and(|link| link.to_str() == Some(&format!("{name}:[{inode}]")))
     }
 
-    /// The text of a file below the root.
+    /// The text of a file below the root that is made as a whole, which those of several lines with a
+    /// length of their own are not.
     pub(crate) fn read(&self, path: impl AsRef<Path>) -> Option<Vec<u8>> {
         let file = self.open_file(path, OFlag::O_RDONLY).ok()?;
-        sys::file::read_to_end(file.as_fd(), USUAL, LONGEST).ok()
+        sys::file::read_whole(file.as_fd(), USUAL).ok()
     }
 
     /// When the process began, in clock ticks since the boot, unless it is gone or a zombie.

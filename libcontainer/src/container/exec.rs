@@ -10,7 +10,7 @@ use oci_spec::runtime::{Process as ProcessSpec, Spec};
 use super::announce::{self, announce};
 use super::options::ProcessOptions;
 use super::{Container, Process, Status, Warnings, terminal};
-use crate::error::{Error, ErrorKind, Result, cgroup_error};
+use crate::error::{Error, ErrorKind, Result};
 use crate::launch::pidfd_socket::Origin;
 use crate::launch::{
     Child, Cradle, Descriptors, Entrance, Given, Parent, Undo, bear, limits, probe, resctrl,
@@ -154,7 +154,14 @@ impl Container {
             ExecProcess::Spec(process) => (**process).clone(),
             ExecProcess::Like(changes) => plan::changed_process(spec, changes)?,
         };
-        let host = cgroups::Host::probe().map_err(cgroup_error)?;
+        // The record tells where the cgroup is: the host's hierarchies are nothing to this plan.
+        let host = cgroups::Host {
+            layout: cgroups::Layout::V2,
+            v1: Vec::new(),
+            v2: None,
+            systemd: false,
+            euid: nix::unistd::geteuid().as_raw(),
+        };
         let facts = probe::facts(&self.proc, host, spec, Some(&process), false)?;
         let options = plan::ExecOptions {
             id: self.record.id.clone(),

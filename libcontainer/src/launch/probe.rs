@@ -33,7 +33,7 @@ pub(crate) fn facts(
     let capabilities = sys::identity::effective_capabilities()
         .map_err(|fault| Error::fault("own capabilities", fault))?;
     Ok(Facts {
-        euid: nix::unistd::geteuid().as_raw(),
+        euid: cgroups.euid,
         egid: nix::unistd::getegid().as_raw(),
         in_user_namespace: in_user_namespace(proc),
         may_mount: capabilities & (1 << caps::Capability::CAP_SYS_ADMIN.index()) != 0,
@@ -67,7 +67,7 @@ fn last_capability() -> u8 {
     // The newest that this program has heard of is the kernel's last one, as a rule.
     let newest = caps::Capability::CAP_CHECKPOINT_RESTORE.index();
     if known(&newest) {
-        (newest..64).take_while(known).last().unwrap_or(newest)
+        (newest + 1..64).take_while(known).last().unwrap_or(newest)
     } else {
         (oldest..newest).take_while(known).last().unwrap_or(oldest)
     }

@@ -104,6 +104,19 @@ pub(crate) fn read(from: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize> {
     }
 }
 
+/// Reads a file of procfs that is made as a whole: one read that does not fill its room was all.
+/// `usual` is the room that most such files do not fill.
+pub(crate) fn read_whole(from: BorrowedFd<'_>, usual: usize) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut length = 0;
+    while length == bytes.len() {
+        bytes.resize(length + length.max(usual), 0);
+        length += read(from, bytes.get_mut(length..).unwrap_or_default())?;
+    }
+    bytes.truncate(length);
+    Ok(bytes)
+}
+
 /// Reads a file to its end, and no more than `limit` bytes of it. `usual` is the length that most such
 /// files do not reach: then it takes two calls.
 pub(crate) fn read_to_end(from: BorrowedFd<'_>, usual: usize, limit: usize) -> Result<Vec<u8>> {

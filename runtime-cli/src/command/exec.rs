@@ -35,7 +35,7 @@ fn perform(context: &Context<'_>) -> Result<Status, Failure> {
         container.exec(request.process(options))?;
         return Ok(Status::Success);
     }
-    if let Some(size) = foreground::caller_size() {
+    if let Some(size) = terminal.then(foreground::caller_size).flatten() {
         options = options.window_size(size);
     }
     let foreground = Foreground::new(false)?;
