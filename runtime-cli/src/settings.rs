@@ -86,7 +86,8 @@ fn runtime_directory() -> Option<PathBuf> {
     private.then(|| directory.join("oxrun"))
 }
 
-/// Root in a user namespace of someone who is not called root.
+/// Root in a user namespace of someone who is not called root, as far as the environment says:
+/// Podman keeps `USER` from the runtime when it starts a container, as it does not when it creates one.
 fn root_of_namespace() -> bool {
     let mapped = std::fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| {
         let mut fields = map.split_ascii_whitespace();
@@ -94,5 +95,5 @@ fn root_of_namespace() -> bool {
             && fields.next() == Some("0")
             && fields.next() == Some("4294967295"))
     });
-    mapped && std::env::var_os("USER").is_some_and(|user| user != "root")
+    mapped && std::env::var_os("USER").is_none_or(|user| user != "root")
 }

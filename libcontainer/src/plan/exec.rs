@@ -133,10 +133,17 @@ fn join(b: &mut Builder, namespaces: &Namespaces<'_>, facts: &Facts) -> Result<B
         }
     };
     if facts.may_mount || user == 0 {
-        birth.join_pid = (pid != 0).then_some(slot);
-        set(b, slot, flags & !pid);
+        // Root of a user namespace could not come back to a PID namespace that its own does not
+        // own: there the child joins, and forks again.
+        let way_back = !facts.in_user_namespace;
+        birth.join_pid = (pid != 0 && way_back).then_some(slot);
+        birth.forks_again = pid != 0 && !way_back;
+        set(b, slot, if way_back { flags & !pid } else { flags });
         if user != 0 {
             b.step("linux.namespaces", Step::BecomeRoot);
+        }
+        if birth.forks_again {
+            b.step("linux.namespaces", Step::ForkAgain);
         }
         return Ok(birth);
     }

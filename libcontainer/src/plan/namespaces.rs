@@ -163,8 +163,16 @@ pub(crate) fn enter(
     match namespaces.get(NamespaceKind::User) {
         None => {
             birth.clone_flags = flags_word(namespaces.new_flags(AT_BIRTH));
-            join_pid(b, namespaces, &mut birth)?;
+            // Root of a user namespace could not come back to the host's PID namespace.
+            let way_back = !facts.in_user_namespace;
+            if way_back {
+                join_pid(b, namespaces, &mut birth)?;
+            }
             join_others(b, namespaces)?;
+            if !way_back && namespaces.joined(NamespaceKind::Pid).is_some() {
+                set_ns(b, namespaces, NamespaceKind::Pid)?;
+                fork_again(b, namespaces, &mut birth);
+            }
         }
         Some(user) => match user.path {
             None => new_user_namespace(b, namespaces, facts, &mut birth)?,
