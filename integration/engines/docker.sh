@@ -58,6 +58,10 @@ box_cgroup() {
     echo "docker/$(inspect_box '{{.Id}}')"
 }
 
+has_controller() {
+    true
+}
+
 runtime_state() {
     local root
     for root in /run/docker/runtime-oxrun/moby /var/run/docker/runtime-runc/moby; do

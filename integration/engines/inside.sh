@@ -10,6 +10,10 @@ source "$here/lib.sh"
 # shellcheck source=/dev/null
 source "$here/${engine%@*}.sh"
 
+# What runs the engine and its cases.
+shell=(bash)
+[[ $engine != rootless@* ]] || shell=(as-user bash)
+
 # report LINE [TEXT]: the line, which counts, with a text below it; whole, though
 # other engines report at the same time.
 report() {
@@ -29,22 +33,22 @@ keep_log() {
 
 run_case() {
     local name=$1 log=$logs/case.log status=0 from=$EPOCHSECONDS
-    timeout --kill-after=5 "${ENGINE_CASE_LIMIT:-300}" bash "$here/case.sh" "$name" </dev/null >"$log" 2>&1 || status=$?
+    timeout --kill-after=5 "${ENGINE_CASE_LIMIT:-300}" "${shell[@]}" "$here/case.sh" "$name" </dev/null >"$log" 2>&1 || status=$?
     case $status in
     0) report "PASS $engine/$name ($((EPOCHSECONDS - from)) s)" "$(grep '^measured: ' "$log" || true)" ;;
     77) report "SKIP $engine/$name: $(tail -n1 "$log")" ;;
     *) report "FAIL $engine/$name (status $status)" "$(tail -n 25 "$log")" ;;
     esac
     keep_log "$log" "$name"
-    timeout --kill-after=5 60 bash "$here/case.sh" --reset </dev/null >"$log" 2>&1 ||
+    timeout --kill-after=5 60 "${shell[@]}" "$here/case.sh" --reset </dev/null >"$log" 2>&1 ||
         report "FAIL $engine/$name: clean-up after it failed" "$(tail -n 10 "$log")"
 }
 
-mounts_make
+[[ $suite == vm ]] || mounts_make
 mkdir -p "$scratch"
 cd "$scratch"
 before=$(leftovers_snapshot)
-if ! bash "$here/case.sh" --start >"$logs/start.log" 2>&1; then
+if ! "${shell[@]}" "$here/case.sh" --start >"$logs/start.log" 2>&1; then
     report "FAIL $engine/start" "$(tail -n 40 "$logs/start.log")"
     exit 0
 fi
@@ -52,5 +56,5 @@ while read -r name; do
     # shellcheck disable=SC2053 # a pattern on purpose
     [[ $name == $case_pattern ]] && run_case "$name"
 done < <(compgen -A function case_ | sed 's/^case_//')
-bash "$here/case.sh" --stop >"$logs/stop.log" 2>&1 || report "FAIL $engine/stop" "$(tail -n 5 "$logs/stop.log")"
+"${shell[@]}" "$here/case.sh" --stop >"$logs/stop.log" 2>&1 || report "FAIL $engine/stop" "$(tail -n 5 "$logs/stop.log")"
 leftovers_check "$before"

@@ -101,15 +101,15 @@ leftovers_snapshot() {
     lsns --type net --noheadings --output NS | sed 's/^ */netns /'
     # A container or a daemon that outlives its parent is adopted by process 1.
     ps --ppid 1 -o args= | awk '!/inside.sh|^comm / { print "process", $0 }'
-    find /run -xdev -path "$scratch" -prune -o \( -name state.json -o -name exec.fifo -o -name status \) -print | sed 's/^/state /'
+    find /run /run/user/* -xdev -path "$scratch" -prune -o \( -name state.json -o -name exec.fifo -o -name status \) -print 2>/dev/null | sed 's/^/state /'
 }
 
 # What is there now and was not in the snapshot BEFORE, nor matches what the engine
-# keeps ($engine_keeps); what is on its way out gets six seconds.
+# keeps ($engine_keeps), on a machine with other work only what matches $engine_watch; what is on its way out gets six seconds.
 leftovers_since() {
     local left
     for _ in {1..30}; do
-        left=$(comm -13 <(sort <<<"$1") <(leftovers_snapshot | grep -vE "${engine_keeps:-^$}" | sort))
+        left=$(comm -13 <(sort <<<"$1") <(leftovers_snapshot | grep -E "${engine_watch:-}" | grep -vE "${engine_keeps:-^$}" | sort))
         [[ -n $left ]] || break
         sleep 0.2
     done

@@ -29,7 +29,8 @@ declare -A suite_packages=(
 
 # Prints those of an engine's packages that are not installed.
 packages_missing() {
-    local package packages=${tool_packages[${1%@*}]}
+    local package packages=${tool_packages[${1%@*}]-}
+    [[ $1 != *@vm ]] || return 0
     [[ $1 == *@* || $1 == common ]] || packages+=" ${engine_packages[$1]}"
     for package in $packages; do
         [[ $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null) == 'install ok installed' ]] ||
@@ -56,7 +57,7 @@ packages_install() {
 
 # The directory that holds ENGINE@SUITE; none for an installed engine.
 suite_root() {
-    [[ $1 != *@* ]] || printf '%s/engines/%s\n' "$cache" "$1"
+    [[ $1 != *@* || $1 == *@vm ]] || printf '%s/engines/%s\n' "$cache" "$1"
 }
 
 # Unpacks ENGINE@SUITE, once; made under another name first, so that an interrupted

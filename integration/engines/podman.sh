@@ -7,32 +7,45 @@ build_flags=(--isolation oci --runtime "$runtime")
 remove_flags=(--force --time 0)
 # Podman mounts it for as long as it thinks that it needs it.
 # shellcheck disable=SC2034 # read in lib.sh
+[[ $suite != vm ]] || engine_watch='libpod-|conmon|sleep|^state '
+# shellcheck disable=SC2034
 engine_keeps='^mount /var/lib/containers/storage/overlay$'
 # shellcheck source=client.sh
 source "$here/client.sh"
 
+# Where Podman looks for its files, and units for theirs; rootless.sh has others.
+configuration=/etc/containers
+units=/etc
+user_flag=()
+state=/run
+
 engine_start() {
-    mkdir -p /etc/containers/containers.conf.d
-    cat >/etc/containers/policy.json <<'END'
+    mkdir -p "$configuration/containers.conf.d"
+    cat >"$configuration/policy.json" <<'END'
 {"default": [{"type": "insecureAcceptAnything"}]}
 END
-    cat >/etc/containers/registries.conf <<'END'
+    cat >"$configuration/registries.conf" <<'END'
 unqualified-search-registries = ["localhost"]
 [[registry]]
 location = "127.0.0.1:5000"
 insecure = true
 END
-    # /run/p: Podman wants a run root of at most 50 characters.
+    docs_block podman /etc/containers/containers.conf >"$configuration/containers.conf"
+    [[ $suite == vm ]] || sandbox_settings
+    podman load --input "$work/busybox.tar"
+    podman image exists busybox
+    podman network create cases
+}
+
+# What a sandbox without systemd needs. /run/p: Podman wants a run root of at most 50 characters.
+sandbox_settings() {
     cat >/etc/containers/storage.conf <<'END'
 [storage]
 driver = "overlay"
 graphroot = "/var/lib/containers/storage"
 runroot = "/run/p"
 END
-    local file
-    for file in /etc/containers/containers.conf /etc/containers/containers.conf.d/limits.conf; do
-        docs_block podman "$file" | tee "$file"
-    done
+    docs_block podman /etc/containers/containers.conf.d/limits.conf >"$configuration/containers.conf.d/limits.conf"
     cat >/etc/containers/containers.conf.d/test.conf <<'END'
 [containers]
 pids_limit = 2048
@@ -41,9 +54,6 @@ cgroup_manager = "cgroupfs"
 events_logger = "file"
 END
     echo 'containers:200000:1000000' | tee -a /etc/subuid >>/etc/subgid
-    podman load --input "$work/busybox.tar"
-    podman image exists busybox
-    podman network create cases
 }
 
 engine_stop() {
@@ -53,6 +63,7 @@ engine_stop() {
     wait_for 20 bash -c '! pgrep -x "conmon|podman"'
     # Podman keeps the cgroups of conmon, of pods and of builds, and two mounts, until
     # the host goes down. Containers' own cgroups (libpod-*) are not its to remove.
+    [[ $suite != vm ]] || return 0
     find /sys/fs/cgroup -depth -type d -path '*/libpod_parent*' -not -name 'libpod-*' -exec rmdir {} + || true
     umount -q /var/lib/containers/storage/overlay || true
     umount -q /run/netns || true
@@ -109,6 +120,73 @@ case_health() {
     expect_status 1 podman healthcheck run box >/dev/null
     podman exec box touch /healthy
     podman healthcheck run box
+}
+
+need_systemd() {
+    [[ $suite == vm ]] || skip 'no systemd here; podman@vm and rootless@vm have one'
+}
+
+# Kernels of virtual machines may lack some.
+has_controller() {
+    [[ $suite != vm ]] || grep -qw "$1" /sys/fs/cgroup/cgroup.controllers
+}
+
+case_systemd_scope() {
+    need_systemd
+    start_box busybox sleep 1000
+    expect_equal active "$(systemctl "${user_flag[@]}" is-active "libpod-$(inspect_box '{{.Id}}').scope")" 'scope of the container'
+}
+
+case_quadlet() {
+    need_systemd
+    mkdir -p "$units/containers/systemd"
+    cat >"$units/containers/systemd/box.container" <<'END'
+[Container]
+Image=docker.io/library/busybox:latest
+ContainerName=box
+Network=none
+Exec=sleep 1000
+END
+    systemctl "${user_flag[@]}" daemon-reload
+    systemctl "${user_flag[@]}" start box.service
+    expect_equal active "$(systemctl "${user_flag[@]}" is-active box.service)" 'the unit'
+    expect_equal inside "$(in_box echo inside)" exec
+    systemctl "${user_flag[@]}" stop box.service
+    expect_status 1 podman container exists box
+    rm "$units/containers/systemd/box.container"
+    systemctl "${user_flag[@]}" daemon-reload
+}
+
+case_generated_unit() {
+    need_systemd
+    local dir=$units/systemd/system
+    ((${#user_flag[@]} == 0)) || dir=$units/systemd/user
+    mkdir -p "$dir"
+    podman create --network none --name box busybox sleep 1000
+    (cd "$dir" && podman generate systemd --new --name --files --restart-policy always --restart-sec 0 box)
+    podman rm box
+    systemctl "${user_flag[@]}" daemon-reload
+    systemctl "${user_flag[@]}" start container-box.service
+    local first
+    first=$(inspect_box '{{.State.Pid}}')
+    kill -KILL "$first"
+    wait_for 20 started_anew "$first"
+    systemctl "${user_flag[@]}" stop container-box.service
+    expect_status 1 podman container exists box
+    rm "$dir/container-box.service"
+}
+
+started_anew() {
+    local now
+    now=$(inspect_box '{{.State.Pid}}') && [[ $now != "$1" && $now != 0 ]]
+}
+
+case_health_timer() {
+    need_systemd
+    start_box --health-cmd 'test -e /healthy' --health-interval 1s --health-retries 1 busybox sleep 1000
+    wait_text 20 unhealthy podman inspect --format '{{.State.Health.Status}}' box
+    in_box touch /healthy
+    wait_text 20 healthy podman inspect --format '{{.State.Health.Status}}' box
 }
 
 case_pod() {
@@ -175,8 +253,9 @@ case_clients_killed() {
     podman exec load5 true
     local id
     id=$(podman inspect --format '{{.Id}}' load5)
-    podman rm --force --time 0 load5
+    # Podman 5 says first that conmon is gone.
+    podman rm --force --time 0 load5 || podman rm --force --time 0 load5
     # Without conmon Podman 4 forgets, with every runtime, to have the container deleted.
-    "$runtime" --root "/run/$(basename "$runtime")" delete --force "$id" || true
+    "$runtime" --root "$state/$(basename "$runtime")" delete --force "$id" || true
     expect_equal 18 "$(load_running)" 'running at the end'
 }

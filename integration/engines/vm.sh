@@ -1,0 +1,11 @@
+# shellcheck shell=bash
+# ENGINE@vm runs in a VM with cgroup v2, systemd and AppArmor (../vm).
+
+vm_run() {
+    mkdir -p "$logs"
+    timeout --kill-after=5 "${ENGINE_LIMIT:-780}" "$here/../vm/run" --timeout "${ENGINE_LIMIT:-780}" \
+        --share "$(readlink -f "$here/../..")":/oxrun:ro --share "$work:/shared" --share "${runtime%/*}:/runtime:ro" \
+        --env "engine=$1" --env "case_pattern=$case_pattern" --env "runtime=/runtime/${runtime##*/}" \
+        --env ENGINE_LOAD="${ENGINE_LOAD:-20}" --env ENGINE_LOAD_RUNS="${ENGINE_LOAD_RUNS:-3}" \
+        --cwd / -- bash /oxrun/integration/engines/inside-vm.sh
+}
