@@ -1,5 +1,7 @@
 //! The cgroupfs manager on the cgroups that this machine has.
 
+#![allow(clippy::print_stdout, clippy::disallowed_methods)] // figures, and pauses between them
+
 mod common;
 
 use std::fs;
@@ -159,4 +161,33 @@ fn exec_can_name_a_cgroup_inside() {
     fs::remove_dir(&sub).ok();
     cgroup.kill(libc::SIGKILL).unwrap();
     cgroup.remove().unwrap();
+}
+
+/// What `create` spends here beside the clone: the directory, four limits and the
+/// device program on version 2, with pauses in which the kernel's caches grow cold.
+#[test]
+fn making_takes_little_time() {
+    let Some(place) = Place::new("making_takes_little_time") else {
+        return;
+    };
+    let limits = r#"{"memory": {"limit": 67108864}, "cpu": {"shares": 512, "quota": 50000, "period": 100000},
+        "pids": {"limit": 50}, "devices": [{"allow": false, "access": "rwm"}]}"#;
+    let mut times = Vec::new();
+    for _ in 0..10 {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        let since = std::time::Instant::now();
+        let cgroup = place.create(limits);
+        let entry = cgroup.entry().unwrap();
+        times.push(since.elapsed());
+        drop(entry);
+        cgroup.remove().unwrap();
+    }
+    times.sort();
+    println!("created in {times:?}");
+    // Version 1 has a directory in each of its hierarchies. Of a busy machine the
+    // smallest time says most. What must not be there in any build is a grace period
+    // of the kernel's, 5 to 12 ms.
+    let unified = place.plan(&resources("{}")).paths().count() == 1;
+    let limit = if cfg!(debug_assertions) { 5000 } else { 1000 };
+    assert!(!unified || times[0].as_micros() < limit, "{times:?}");
 }

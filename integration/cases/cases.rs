@@ -33,6 +33,7 @@ mod stdio;
 mod syscalls;
 mod sysctl;
 mod terminal;
+mod updates;
 mod userns;
 
 use crate::case::Case;
@@ -50,6 +51,7 @@ pub const TOPICS: &[&[Case]] = &[
     devices::CASES,
     sysctl::CASES,
     limits::CASES,
+    updates::CASES,
     cgroups::CASES,
     mounts::CASES,
     namespaces::CASES,
