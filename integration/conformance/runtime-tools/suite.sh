@@ -77,6 +77,7 @@ rt_program() {
 # Every program has cgroups of its own, the root of what it sees.
 rt_try() (
     label=$1 runtime=$2 name=$3 status=0
+    # shellcheck disable=SC2031 # run sets it, before any subshell
     log=$logs/runtime-tools.$label.$name.log
     sandbox_name=oxrun-conformance-$BASHPID
     (
