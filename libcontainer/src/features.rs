@@ -17,7 +17,7 @@ pub const OCI_VERSION_MAX: &str = "1.3.0";
 
 /// Annotations of a configuration that change what happens on the host; a name that ends with a dot
 /// stands for all that start with it.
-const UNSAFE_ANNOTATIONS: &[&str] = &["bundle", "org.criu.config", "org.systemd.property."];
+const UNSAFE_ANNOTATIONS: &[&str] = &["bundle", "org.systemd.property."];
 
 /// The document. Serialises as the specification has it.
 #[derive(Clone, Debug, Serialize)]
