@@ -96,12 +96,14 @@ seccomp_profile() {
 # Everything of the sandbox that a container could leave behind: mounts, cgroups,
 # network namespaces, processes, and the runtimes' state.
 leftovers_snapshot() {
+    local users
+    mapfile -t users < <(compgen -G '/run/user/*')
     findmnt --raw --noheadings --output TARGET | sed 's/^/mount /'
     find /sys/fs/cgroup -mindepth 2 -type d -not -path '/sys/fs/cgroup/engine' | sed 's/^/cgroup /'
     lsns --type net --noheadings --output NS | sed 's/^ */netns /'
     # A container or a daemon that outlives its parent is adopted by process 1.
     ps --ppid 1 -o args= | awk '!/inside.sh|^comm / { print "process", $0 }'
-    find /run /run/user/* -xdev -path "$scratch" -prune -o \( -name state.json -o -name exec.fifo -o -name status \) -print 2>/dev/null | sed 's/^/state /'
+    find /run "${users[@]}" -xdev -path "$scratch" -prune -o \( -name state.json -o -name exec.fifo -o -name status \) -print 2>/dev/null | sed 's/^/state /'
 }
 
 # What is there now and was not in the snapshot BEFORE, nor matches what the engine
