@@ -3,6 +3,7 @@
 
 use super::check::refused;
 use super::seccomp_calls::guest;
+use crate::bundle::Bundle;
 use crate::case::{Case, case};
 use crate::need::Need;
 use crate::sys;
@@ -201,39 +202,34 @@ fn flags(t: &Test) {
         "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV",
     ] {
         t.row(flag, || {
-            drop(std::fs::remove_file(t.path("agent")));
-            let (socket, path) = agent(t);
-            let bundle = t
-                .bundle()
-                .set("/linux/seccomp", profile(path.to_str().unwrap()))
-                .set("/linux/seccomp/flags", json!([flag]))
-                .sh(&format!("{SCRIPT}; exec sleep 1000"));
-            let c = t.create(&bundle);
-            let agent = Agent::accept(&socket);
-            c.start();
-            agent.answer(libc::EDOM);
-            c.wait_output("refused");
+            answered(t, |bundle| {
+                bundle.set("/linux/seccomp/flags", json!([flag]))
+            });
         });
     }
+}
+
+/// A new agent's answer reaches a container whose profile is changed so.
+fn answered(t: &Test, change: impl FnOnce(Bundle) -> Bundle) {
+    drop(std::fs::remove_file(t.path("agent")));
+    let (socket, path) = agent(t);
+    let bundle = t
+        .bundle()
+        .set("/linux/seccomp", profile(path.to_str().unwrap()));
+    let bundle = change(bundle).sh(&format!("{SCRIPT}; exec sleep 1000"));
+    let c = t.create(&bundle);
+    let agent = Agent::accept(&socket);
+    c.start();
+    agent.answer(libc::EDOM);
+    c.wait_output("refused");
 }
 
 /// What agents for networks listen to, and what small programs do without.
 fn without_sendmsg(t: &Test) {
     for action in ["SCMP_ACT_NOTIFY", "SCMP_ACT_ERRNO", "SCMP_ACT_KILL_PROCESS"] {
         t.row(action, || {
-            drop(std::fs::remove_file(t.path("agent")));
-            let (socket, path) = agent(t);
             let rule = json!({"names": ["sendmsg"], "action": action});
-            let bundle = t
-                .bundle()
-                .set("/linux/seccomp", profile(path.to_str().unwrap()))
-                .push("/linux/seccomp/syscalls", rule)
-                .sh(&format!("{SCRIPT}; exec sleep 1000"));
-            let c = t.create(&bundle);
-            let agent = Agent::accept(&socket);
-            c.start();
-            agent.answer(libc::EDOM);
-            c.wait_output("refused");
+            answered(t, |bundle| bundle.push("/linux/seccomp/syscalls", rule));
         });
     }
 }
