@@ -1,5 +1,6 @@
 //! The cases by topic.
 
+mod affinity;
 mod announce;
 mod caps;
 mod cgroups;
@@ -44,6 +45,7 @@ pub const TOPICS: &[&[Case]] = &[
     lifecycle::CASES,
     foreground::CASES,
     process::CASES,
+    affinity::CASES,
     caps::CASES,
     hostname::CASES,
     rootfs::CASES,

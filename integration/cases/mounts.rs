@@ -32,6 +32,11 @@ pub(super) const CASES: &[Case] = &[
     case("mounts/data", "config.md mounts.options: data", data),
     case("mounts/binds", "config.md mounts: bind and rbind", binds),
     case(
+        "mounts/on-the-root",
+        "a mount on / is the root",
+        on_the_root,
+    ),
+    case(
         "mounts/tmpcopyup",
         "config.md Linux mount options: tmpcopyup",
         tmpcopyup,
@@ -301,6 +306,30 @@ fn binds(t: &Test) {
         let bundle = t.bundle().mount("/mnt", "tmpfs", "tmpfs", &[]);
         let bundle = bundle.bind(&dir, "/mnt/in", &["bind"]);
         prints(t, &bundle.sh("cat /mnt/in/file"), "content");
+    });
+}
+
+fn on_the_root(t: &Test) {
+    let root = t.bundle();
+    fs::write(root.inside("mark"), "the mount").unwrap();
+    let bind = |options: &[&str]| {
+        let bundle = t.bundle();
+        fs::write(bundle.inside("mark"), "root.path").unwrap();
+        let mut mounts = vec![json!({
+            "destination": "/", "type": "bind", "source": root.inside(""), "options": options
+        })];
+        mounts.extend(bundle.config["mounts"].as_array().unwrap().iter().cloned());
+        bundle
+            .set("/mounts", mounts)
+            .writable()
+            .sh("cat /mark; echo; echo $$; echo > /made && echo made")
+    };
+    t.row("below the others", || {
+        prints(t, &bind(&["rbind"]), "the mount\n1\nmade");
+    });
+    t.row("read-only", || {
+        let out = t.run(&bind(&["rbind", "ro"]));
+        assert_eq!(out.lines(), ["the mount", "1"], "{out}");
     });
 }
 

@@ -25,6 +25,8 @@ pub enum Need {
     Capability(&'static str, u32),
     /// A kernel at least this new.
     Kernel(u32, u32),
+    /// At least so many CPUs.
+    Cpus(usize),
     /// A machine of this architecture, as `uname -m` has it.
     Machine(&'static str),
     /// The suite's program is static, so that it also runs inside containers.
@@ -59,6 +61,10 @@ impl Need {
             Self::Kernel(major, minor) => (
                 sys::kernel_version() >= (major, minor),
                 format!("needs Linux {major}.{minor} or newer"),
+            ),
+            Self::Cpus(number) => (
+                std::thread::available_parallelism().is_ok_and(|n| n.get() >= number),
+                format!("needs {number} CPUs"),
             ),
             Self::Machine(name) => (
                 std::env::consts::ARCH == name,
