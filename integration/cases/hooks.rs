@@ -1,5 +1,6 @@
 //! Hooks: order, namespaces, what they get, and what their failure does.
 
+use super::check::prints;
 use crate::bundle::Bundle;
 use crate::case::{Case, case};
 use crate::container::wait_until;
@@ -240,6 +241,13 @@ fn environment(t: &Test) {
         // runc runs them in the bundle.
         let expected = [dir.as_str(), t.dir.to_str().unwrap()];
         assert!(expected.contains(&text.trim()), "{text}");
+    });
+    t.row("working directory of createContainer", || {
+        // The container's root, not yet changed: hooks for libraries of an image rely on it.
+        let bundle = t.bundle().writable();
+        let hook = "test $PWD != / && touch ./made-by-the-hook";
+        let bundle = bundle.hook_sh("createContainer", hook);
+        prints(t, &bundle.sh("ls -d /made*"), "/made-by-the-hook");
     });
 }
 

@@ -37,6 +37,11 @@ pub(super) const CASES: &[Case] = &[
         on_the_root,
     ),
     case(
+        "mounts/order",
+        "config.md mounts: the listed order is that of mountinfo",
+        order,
+    ),
+    case(
         "mounts/tmpcopyup",
         "config.md Linux mount options: tmpcopyup",
         tmpcopyup,
@@ -331,6 +336,35 @@ fn on_the_root(t: &Test) {
         let out = t.run(&bind(&["rbind", "ro"]));
         assert_eq!(out.lines(), ["the mount", "1"], "{out}");
     });
+}
+
+/// Since Linux 6.8 mountinfo lists mounts by when they were made, before by when they were attached:
+/// either is the order of the configuration.
+fn order(t: &Test) {
+    let source = t.new_dir("source");
+    for (row, kinds) in [
+        ("binds behind", "ffbbb"),
+        ("binds before", "bbff"),
+        ("in turn", "bfbfbbfb"),
+    ] {
+        t.row(row, || {
+            let mut bundle = t.bundle();
+            let mut expected = Vec::new();
+            for (index, kind) in kinds.chars().enumerate() {
+                let target = format!("/mnt{index}");
+                fs::create_dir(bundle.inside(&target)).unwrap();
+                bundle = match kind {
+                    'b' => bundle.bind(&source, &target, &["bind"]),
+                    _ => bundle.mount(&target, "tmpfs", "tmpfs", &[]),
+                };
+                expected.push(target);
+            }
+            let list = mounts(t, bundle);
+            let targets = list.iter().map(|mount| mount.target.clone());
+            let found: Vec<_> = targets.filter(|target| expected.contains(target)).collect();
+            assert_eq!(found, expected);
+        });
+    }
 }
 
 fn tmpcopyup(t: &Test) {

@@ -4,6 +4,7 @@ use super::check::{prints, refused};
 use crate::bundle::Bundle;
 use crate::case::{Case, case};
 use crate::need::Need;
+use crate::runtime::Kind;
 use crate::test::Test;
 use serde_json::json;
 use std::fs;
@@ -85,6 +86,20 @@ fn inherited(t: &Test) {
             prints(t, &shows(bundle, file), &own(file));
         });
     }
+    t.row("mount", || {
+        let bundle = t.bundle().without_namespace("mount");
+        let bundle = bundle
+            .remove("/linux/maskedPaths")
+            .remove("/linux/readonlyPaths")
+            .sh("touch /file; test -e /file && echo writable || echo read-only");
+        // The mounts are the caller's: they go with its namespace.
+        let call = t.run_call(&bundle, &[]).under(["unshare", "--mount"]);
+        let out = call.run().success();
+        // runc leaves the root writable, although the specification has it that it must not be.
+        if t.runtime.kind == Kind::Oxrun {
+            assert_eq!(out.text(), "read-only", "{out}");
+        }
+    });
 }
 
 fn joined(t: &Test) {

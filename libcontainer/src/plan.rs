@@ -23,6 +23,7 @@ pub mod step;
 pub(crate) mod sysctl;
 #[cfg(test)]
 pub(crate) mod tests;
+mod trees;
 
 use std::ffi::CString;
 use std::path::PathBuf;
@@ -45,7 +46,7 @@ pub(crate) use namespaces::{KINDS, id_maps};
 /// what the child does then.
 #[derive(Debug)]
 pub struct Plan {
-    /// What `launch` opens before the clone, or for [`step::Request::OpenTrees`]; slot by slot.
+    /// What `launch` opens, slot by slot.
     pub opens: Vec<Open>,
     /// How the process is born.
     pub birth: Birth,
@@ -76,6 +77,8 @@ pub struct Open {
     pub what: OpenKind,
     /// The JSON path of the field that this comes from.
     pub field: String,
+    /// Whether it is opened when a [`step::Step::Receive`] asks for it, and not before the clone.
+    pub on_request: bool,
 }
 
 /// What `launch` opens for a [`Slot`].
@@ -118,10 +121,9 @@ pub struct Birth {
     pub clone_flags: u64,
     /// A PID namespace (or the pidfd of a process) that the parent joins for its children first.
     pub join_pid: Option<Slot>,
-    /// Whether mount trees are cloned in the child's mount namespace on
-    /// [`step::Request::OpenTrees`], because that is owned by another user namespace, instead of
-    /// before the clone.
-    pub trees_on_request: bool,
+    /// Whether the mount trees of [`step::Step::Receive`] are cloned in the child's mount namespace,
+    /// because that is owned by another user namespace.
+    pub trees_in_namespace: bool,
     /// Whether [`step::Step::ForkAgain`] is among the steps.
     pub forks_again: bool,
 }

@@ -14,6 +14,9 @@ pub(crate) const MESSAGE_LEN: usize = 16;
 pub(crate) enum Message {
     /// Child: do this and answer.
     Ask(Request),
+    /// Child: clone the mount trees of the step with this index, a
+    /// [`crate::plan::step::Step::Receive`], and send them.
+    OpenTrees(u16),
     /// Parent: done, go on.
     Done,
     /// Child: a step failed; the child ends.
@@ -62,6 +65,7 @@ const LISTENER: u16 = 7;
 const DESCRIPTORS: u16 = 8;
 const GO: u16 = 9;
 const MAP_IDS: u16 = 10;
+const OPEN_TREES: u16 = 11;
 
 impl Message {
     /// The message as bytes in the machine's order: kind, step, call, nothing, errno, detail.
@@ -80,6 +84,7 @@ impl Message {
                     ..none
                 },
             ),
+            Self::OpenTrees(step) => (OPEN_TREES, Failure { step, ..none }),
             Self::Done => (DONE, none),
             Self::Failed(failure) => (FAILED, failure),
             Self::Warning(failure) => (WARNING, failure),
@@ -124,6 +129,7 @@ impl Message {
         };
         Some(match half(0) {
             ASK => Self::Ask(request(failure.detail)?),
+            OPEN_TREES => Self::OpenTrees(failure.step),
             DONE => Self::Done,
             FAILED => Self::Failed(failure),
             WARNING => Self::Warning(failure),
@@ -145,7 +151,6 @@ fn request(number: u32) -> Option<Request> {
     [
         Request::WriteIdMaps,
         Request::AttachUnit,
-        Request::OpenTrees,
         Request::RunHooks,
         Request::MoveNetDevices,
         Request::ApplyLimits,
@@ -169,6 +174,7 @@ mod tests {
         for message in [
             Message::Ask(Request::WriteIdMaps),
             Message::Ask(Request::MoveNetDevices),
+            Message::OpenTrees(9),
             Message::Done,
             Message::Failed(failure),
             Message::Warning(failure),

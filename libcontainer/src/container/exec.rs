@@ -16,7 +16,7 @@ use crate::launch::{
     Child, Cradle, Descriptors, Entrance, Given, Parent, Undo, bear, limits, probe, resctrl,
     until_executed, until_ready,
 };
-use crate::plan::step::{IdMapping, Request};
+use crate::plan::step::{IdMapping, Request, Slot};
 use crate::plan::{self, ExecChanges, Plan};
 use crate::procfs::Proc;
 use crate::spec;
@@ -202,6 +202,13 @@ impl Parent for ExecParent<'_> {
                 format!("a process of exec does not ask for {request:?}"),
             )),
         }
+    }
+
+    fn send_trees(&mut self, _slots: &[Slot], _child: &Child) -> Result<()> {
+        Err(Error::new(
+            ErrorKind::System,
+            "a process of exec mounts nothing",
+        ))
     }
 
     fn born(&mut self, child: &Child) -> Result<()> {

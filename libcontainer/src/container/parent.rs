@@ -14,7 +14,7 @@ use crate::error::{Error, Result, cgroup_error};
 use crate::launch::{
     Child, Descriptors, MovedDevices, Parent, hooks, id_maps, limits, net_devices, resctrl, trees,
 };
-use crate::plan::step::{IdMapping, Request};
+use crate::plan::step::{IdMapping, Request, Slot};
 use crate::store::{Directory, Record};
 use crate::sys;
 
@@ -39,7 +39,6 @@ impl Parent for ContainerParent<'_> {
                 None => Ok(()),
             },
             Request::AttachUnit => self.attach_unit(child),
-            Request::OpenTrees => self.send_trees(child),
             Request::MoveNetDevices => self.move_net_devices(child),
             Request::RunHooks => {
                 self.move_net_devices(child)?;
@@ -50,6 +49,15 @@ impl Parent for ContainerParent<'_> {
                 None => Ok(()),
             },
         }
+    }
+
+    fn send_trees(&mut self, slots: &[Slot], child: &Child) -> Result<()> {
+        let plan = &self.prepared.plan;
+        if !plan.birth.trees_in_namespace {
+            return trees::send(plan, slots, child, self.descriptors);
+        }
+        let namespace = self.namespace(child, "mnt")?;
+        trees::send_from(namespace.as_fd(), plan, slots, child, self.descriptors)
     }
 
     fn born(&mut self, child: &Child) -> Result<()> {
@@ -129,16 +137,6 @@ impl ContainerParent<'_> {
         self.cgroup.attach_unit(child.pid).map_err(cgroup_error)?;
         self.record.cgroup = self.cgroup.record();
         self.directory.write_record(self.record)
-    }
-
-    fn send_trees(&self, child: &Child) -> Result<()> {
-        let namespace = self.namespace(child, "mnt")?;
-        trees::send(
-            &self.prepared.plan,
-            child,
-            namespace.as_fd(),
-            self.descriptors,
-        )
     }
 
     fn namespace(&self, child: &Child, name: &str) -> Result<OwnedFd> {

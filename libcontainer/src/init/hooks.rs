@@ -59,18 +59,13 @@ impl Child<'_> {
             true => &self.image.envp,
             false => &hook.envp,
         };
-        match self.prepare_hook(hook, state, output) {
+        match self.prepare_hook(state, output) {
             Err(fault) => fault,
             Ok(()) => process::execute(&hook.path, &hook.argv, envp),
         }
     }
 
-    fn prepare_hook(
-        &self,
-        hook: &HookStep,
-        state: BorrowedFd<'_>,
-        output: BorrowedFd<'_>,
-    ) -> Result<()> {
+    fn prepare_hook(&self, state: BorrowedFd<'_>, output: BorrowedFd<'_>) -> Result<()> {
         if !self.is_ready {
             process::set_parent_death_signal(libc::SIGKILL)?;
         }
@@ -79,7 +74,11 @@ impl Child<'_> {
         descriptor::duplicate_onto(output, 1)?;
         descriptor::duplicate_onto(output, 2)?;
         self.keep_from_hook()?;
-        file::enter_path(&hook.directory)?;
+        // As with runc, on which hooks rely, in the container's root, before and after it is changed.
+        match self.root {
+            Some(root) => file::enter(root)?,
+            None => file::enter_path(c"/")?,
+        }
         schedule::set_umask(self.umask);
         signal::reset_all()
     }

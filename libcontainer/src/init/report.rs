@@ -38,7 +38,7 @@ impl Child<'_> {
     /// is far more likely to allow.
     pub(super) fn send(&self, message: Message, descriptor: Option<BorrowedFd<'_>>) -> Result<()> {
         match descriptor {
-            Some(_) => socket::send(self.sync, &message.encode(), descriptor),
+            Some(descriptor) => socket::send(self.sync, &message.encode(), &[descriptor]),
             None => file::write(self.sync, &message.encode()).map(drop),
         }
     }
@@ -65,10 +65,6 @@ impl Child<'_> {
             process::set_dumpable(true)?;
         }
         self.send(Message::Ask(request), None)?;
-        if request == Request::OpenTrees {
-            // The trees are the answer: `Receive` takes them.
-            return Ok(());
-        }
         let answer = self.hear()?;
         if opens_maps {
             process::set_dumpable(false)?;
@@ -89,8 +85,10 @@ impl Child<'_> {
         }
     }
 
-    /// Takes the descriptors of these slots from as many messages as there are.
+    /// Has the parent clone the trees of these slots, and takes them from as many messages as there
+    /// are.
     pub(super) fn receive(&mut self, slots: &[Slot]) -> Result<()> {
+        self.send(Message::OpenTrees(self.index), None)?;
         let mut missing = slots.iter();
         let mut filled = 0;
         while filled < slots.len() {

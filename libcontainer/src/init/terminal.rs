@@ -37,7 +37,7 @@ impl Child<'_> {
         if console {
             self.mount_console(peer.as_fd())?;
         }
-        socket::send(self.slot(socket)?, MASTER_NAME, Some(master.as_fd()))?;
+        socket::send(self.slot(socket)?, MASTER_NAME, &[master.as_fd()])?;
         terminal::set_controlling(peer.as_fd())?;
         for number in 0..3 {
             descriptor::duplicate_onto(peer.as_fd(), number)?;

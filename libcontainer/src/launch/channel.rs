@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
@@ -42,7 +42,12 @@ impl Channel {
 
     /// Says something; a child that is gone is noticed by the next [`Self::hear`].
     pub(crate) fn say(&self, message: Message) -> Result<()> {
-        match sys::socket::send(self.0.as_fd(), &message.encode(), None) {
+        self.send(message, &[])
+    }
+
+    /// Says something with descriptors, see [`sys::socket::send`].
+    pub(crate) fn send(&self, message: Message, descriptors: &[BorrowedFd<'_>]) -> Result<()> {
+        match sys::socket::send(self.0.as_fd(), &message.encode(), descriptors) {
             Err(fault) if !matches!(fault.errno, libc::EPIPE | libc::ECONNRESET) => {
                 Err(Error::fault(WHOSE, fault))
             }
@@ -69,7 +74,7 @@ impl Channel {
 }
 
 impl AsFd for Channel {
-    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
 }

@@ -53,7 +53,7 @@ impl Descriptors {
     pub(crate) fn open(plan: &Plan, proc: &Proc, mut given: Given) -> Result<Self> {
         let mut table = Self(Vec::with_capacity(plan.opens.len()));
         for open in &plan.opens {
-            let descriptor = table.open_one(open, plan, proc, &mut given)?;
+            let descriptor = table.open_one(open, proc, &mut given)?;
             table.0.push(descriptor);
         }
         Ok(table)
@@ -72,13 +72,18 @@ impl Descriptors {
             .collect()
     }
 
-    fn open_one(
-        &self,
-        open: &Open,
-        plan: &Plan,
-        proc: &Proc,
-        given: &mut Given,
-    ) -> Result<Option<OwnedFd>> {
+    /// Clones a tree that is asked for after the clone.
+    pub(crate) fn open_on_request(&self, open: &Open) -> Result<OwnedFd> {
+        match self.tree(&open.what) {
+            Some(tree) => tree.map_err(|error| error.within(&open.field)),
+            None => Err(Error::config(&open.field, "is no mount tree")),
+        }
+    }
+
+    fn open_one(&self, open: &Open, proc: &Proc, given: &mut Given) -> Result<Option<OwnedFd>> {
+        if open.on_request {
+            return Ok(None);
+        }
         let missing = || {
             Error::new(
                 ErrorKind::InvalidConfig,
@@ -86,14 +91,9 @@ impl Descriptors {
             )
         };
         match &open.what {
-            OpenKind::Tree { .. } if plan.birth.trees_on_request => return Ok(None),
-            OpenKind::CgroupTree { .. } if plan.birth.trees_on_request => return Ok(None),
-            OpenKind::Tree {
-                path,
-                recursive,
-                idmap,
-            } => self.tree(path, *recursive, *idmap),
-            OpenKind::CgroupTree { path } => self.tree(path, false, None),
+            what @ (OpenKind::Tree { .. } | OpenKind::CgroupTree { .. }) => {
+                self.tree(what).unwrap_or_else(|| Err(missing()))
+            }
             OpenKind::Namespace { path, kind } => namespace(Path::new(&bytes(path)), *kind),
             OpenKind::IdMapNamespace(maps) => id_maps::id_map_namespace(proc.as_fd(), maps),
             OpenKind::ConsoleSocket => match given.console_socket.take().ok_or_else(missing)? {
@@ -106,7 +106,20 @@ impl Descriptors {
         .map_err(|error| error.within(&open.field))
     }
 
-    fn tree(
+    /// `None` for what is no tree.
+    fn tree(&self, what: &OpenKind) -> Option<Result<OwnedFd>> {
+        match what {
+            OpenKind::Tree {
+                path,
+                recursive,
+                idmap,
+            } => Some(self.clone_tree(path, *recursive, *idmap)),
+            OpenKind::CgroupTree { path } => Some(self.clone_tree(path, false, None)),
+            _ => None,
+        }
+    }
+
+    fn clone_tree(
         &self,
         path: &std::ffi::CStr,
         recursive: bool,

@@ -11,7 +11,7 @@ use super::channel::Heard;
 use super::trace;
 use super::wait::{Exit, wait};
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::step::{IdMapping, Request};
+use crate::plan::step::{IdMapping, Request, Slot, Step};
 use crate::plan::{Plan, render};
 use crate::sync::{Failure, Message};
 use crate::sys;
@@ -23,6 +23,9 @@ const HOOK_OUTPUT: u64 = 4096;
 pub(crate) trait Parent {
     /// Does what was asked for the process with this number.
     fn answer(&mut self, request: Request, child: &Child) -> Result<()>;
+
+    /// Clones the mount trees of these slots and sends them.
+    fn send_trees(&mut self, slots: &[Slot], child: &Child) -> Result<()>;
 
     /// The process that will execute the program is known now.
     fn born(&mut self, child: &Child) -> Result<()>;
@@ -51,9 +54,10 @@ pub(crate) fn until_ready(plan: &Plan, child: &mut Child, parent: &mut impl Pare
         match child.channel.hear()? {
             Heard::Message(Message::Ask(request), _) => {
                 parent.answer(request, child)?;
-                if request != Request::OpenTrees {
-                    child.channel.say(Message::Done)?;
-                }
+                child.channel.say(Message::Done)?;
+            }
+            Heard::Message(Message::OpenTrees(step), _) => {
+                parent.send_trees(receives(plan, step), child)?;
             }
             Heard::Message(Message::Process(pid), _) => {
                 adopt(child, pid)?;
@@ -91,6 +95,14 @@ pub(crate) fn until_ready(plan: &Plan, child: &mut Child, parent: &mut impl Pare
             }
             Heard::Closed => return Err(death(child, parent.hint_for_death())),
         }
+    }
+}
+
+/// The slots that the step with this index receives.
+fn receives(plan: &Plan, step: u16) -> &[Slot] {
+    match plan.steps.get(usize::from(step)).map(|entry| &entry.step) {
+        Some(Step::Receive(slots)) => slots,
+        _ => &[],
     }
 }
 

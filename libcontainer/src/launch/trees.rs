@@ -1,4 +1,4 @@
-//! Clones mount trees in the child's mount namespace.
+//! Clones mount trees when the child asks for them.
 //!
 //! A container in a user namespace must not get trees that were cloned in the host's mount
 //! namespace: only the kernel's copy into a namespace of lesser privilege locks flags such as
@@ -17,7 +17,7 @@ use super::birth::Child;
 use super::open::Descriptors;
 use super::wait::wait;
 use crate::error::{Error, Result};
-use crate::plan::step::IdMapping;
+use crate::plan::step::{IdMapping, Slot};
 use crate::plan::{OpenKind, Plan};
 use crate::sync::{Failure, MESSAGE_LEN, Message};
 use crate::sys::{self, Fault};
@@ -25,17 +25,39 @@ use crate::sys::{self, Fault};
 /// Whom an error is about.
 const HELPER: &str = "the helper that clones mount trees";
 
-/// Clones the plan's trees for `child` and sends them, in the order of their slots.
+/// Clones the trees of these slots in this process's mount namespace and sends them to `child`.
 pub(crate) fn send(
     plan: &Plan,
+    slots: &[Slot],
     child: &Child,
+    descriptors: &Descriptors,
+) -> Result<()> {
+    let opens = slots
+        .iter()
+        .filter_map(|slot| plan.opens.get(usize::from(slot.0)));
+    let trees = opens
+        .map(|open| descriptors.open_on_request(open))
+        .collect::<Result<Vec<_>>>()?;
+    for trees in trees.chunks(sys::socket::MAX_DESCRIPTORS) {
+        let trees: Vec<_> = trees.iter().map(AsFd::as_fd).collect();
+        child.channel.send(Message::Descriptors, &trees)?;
+    }
+    sys::descriptor::close_all(trees);
+    Ok(())
+}
+
+/// Clones the trees of these slots in the child's mount namespace and sends them to `child`.
+pub(crate) fn send_from(
     mount_namespace: BorrowedFd<'_>,
+    plan: &Plan,
+    slots: &[Slot],
+    child: &Child,
     id_maps: &Descriptors,
 ) -> Result<()> {
     let maps = id_maps.numbers();
     let (reader, writer) = sys::descriptor::pipe().map_err(|fault| Error::fault(HELPER, fault))?;
     let helper = sys::process::clone(0, None, || {
-        let told = clone_all(plan, mount_namespace, child.channel.as_fd(), &maps);
+        let told = clone_all(mount_namespace, plan, slots, child.channel.as_fd(), &maps);
         if let Err((step, fault)) = told {
             let failure = Failure {
                 step,
@@ -61,26 +83,28 @@ pub(crate) fn send(
 
 /// The helper: no heap, no lock.
 fn clone_all(
-    plan: &Plan,
     mount_namespace: BorrowedFd<'_>,
+    plan: &Plan,
+    slots: &[Slot],
     channel: BorrowedFd<'_>,
     id_maps: &[RawFd],
 ) -> std::result::Result<(), (u16, Fault)> {
     sys::process::set_namespace(mount_namespace, libc::CLONE_NEWNS).map_err(|fault| (0, fault))?;
-    for (index, open) in (0u16..).zip(&plan.opens) {
-        let tree = match &open.what {
-            OpenKind::Tree {
+    for slot in slots {
+        let open = plan.opens.get(usize::from(slot.0));
+        let tree = match open.map(|open| &open.what) {
+            Some(OpenKind::Tree {
                 path,
                 recursive,
                 idmap,
-            } => clone_one(path, *recursive, *idmap, id_maps),
-            OpenKind::CgroupTree { path } => clone_one(path, false, None, id_maps),
+            }) => clone_one(path, *recursive, *idmap, id_maps),
+            Some(OpenKind::CgroupTree { path }) => clone_one(path, false, None, id_maps),
             _ => continue,
         };
         tree.and_then(|tree| {
-            sys::socket::send(channel, &Message::Descriptors.encode(), Some(tree.as_fd()))
+            sys::socket::send(channel, &Message::Descriptors.encode(), &[tree.as_fd()])
         })
-        .map_err(|fault| (index, fault))?;
+        .map_err(|fault| (slot.0, fault))?;
     }
     Ok(())
 }

@@ -39,7 +39,11 @@ impl Builder {
                 format_args!("more than {} descriptors are needed", u16::MAX),
             ));
         };
-        self.opens.push(Open { what, field });
+        self.opens.push(Open {
+            what,
+            field,
+            on_request: false,
+        });
         Ok(Slot(number))
     }
 

@@ -7,8 +7,8 @@ use oci_spec::runtime::Spec;
 use super::builder::{Builder, c_string};
 use super::hooks::{HookKind, container_hooks, runtime_hooks};
 use super::namespaces::{self, Namespaces};
-use super::step::{Entry, NamespaceKind, Request, Slot, Step};
-use super::{CreateOptions, Hook, NetDevice, Open, OpenKind, Plan, image, process, root, sysctl};
+use super::step::{Entry, NamespaceKind, Request, Step};
+use super::{CreateOptions, Hook, NetDevice, Plan, image, process, root, sysctl, trees};
 use crate::error::{Error, Result};
 use crate::facts::Facts;
 use crate::validate;
@@ -61,11 +61,7 @@ pub fn create(spec: &Spec, facts: &Facts, options: &CreateOptions<'_>) -> Result
     into_root(&mut b, &context, &root, read_only)?;
     let start_hooks = container_hooks(spec, HookKind::StartContainer, options)?;
     let parent_limits = process::tail(&mut b, &context, start_hooks)?;
-    // systemd makes the cgroup for the process: there is nothing to clone before.
-    birth.trees_on_request |= options.cgroup.unit().is_some() && clones_cgroups(&b);
-    if birth.trees_on_request {
-        receive_trees(&mut b, receive_at);
-    }
+    trees::request(&mut b, &mut birth, options, receive_at);
     Ok(Plan {
         opens: b.opens,
         birth,
@@ -95,7 +91,7 @@ fn into_root(
     root::change(b, root)?;
     process::terminal(b, context)?;
     b.steps.extend(read_only);
-    root::finish(b, root)?;
+    root::finish(b, root);
     names(b, root.spec)?;
     process::labels(b, context)?;
     sysctl::plan(b, root.spec)?;
@@ -118,37 +114,6 @@ fn session(
         b.step(namespaces.field(NamespaceKind::Network), Step::LoopbackUp);
     }
     Ok(())
-}
-
-fn clones_cgroups(b: &Builder) -> bool {
-    let cgroup = |open: &Open| matches!(open.what, OpenKind::CgroupTree { .. });
-    b.opens.iter().any(cgroup)
-}
-
-/// Puts the request for the mount trees in front of the first step that may use one.
-fn receive_trees(b: &mut Builder, at: usize) {
-    let slots: Vec<Slot> = (0_u16..)
-        .zip(&b.opens)
-        .filter(|(_, open)| {
-            matches!(
-                open.what,
-                OpenKind::Tree { .. } | OpenKind::CgroupTree { .. }
-            )
-        })
-        .map(|(number, _)| Slot(number))
-        .collect();
-    if slots.is_empty() {
-        return;
-    }
-    let entry = |step| Entry {
-        step,
-        field: "mounts".to_owned(),
-    };
-    let steps = [
-        entry(Step::Ask(Request::OpenTrees)),
-        entry(Step::Receive(slots)),
-    ];
-    b.steps.splice(at..at, steps);
 }
 
 fn before_root_changes(spec: &Spec) -> Result<Vec<Hook>> {

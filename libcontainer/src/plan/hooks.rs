@@ -130,11 +130,6 @@ pub(crate) fn container_hooks(
         HookKind::StartContainer => "created",
         _ => "creating",
     };
-    // The root has been changed only for the last kind.
-    let directory = match kind {
-        HookKind::StartContainer => c"/".to_owned(),
-        _ => c_path("bundle", &options.bundle)?,
-    };
     let (state, pid_offset) = state(spec, options, status)?;
     if state.len().saturating_mul(hooks.len()) > STATE_BYTES {
         return Err(Error::config(
@@ -160,7 +155,6 @@ pub(crate) fn container_hooks(
                     hook.env().as_deref().unwrap_or_default(),
                 )?,
                 inherits_env: kind == HookKind::StartContainer && hook.env().is_none(),
-                directory: directory.clone(),
                 timeout_ms: timeout(&field, hook)?.map(|seconds| seconds.saturating_mul(1000)),
                 state: state.clone(),
                 pid_offset,

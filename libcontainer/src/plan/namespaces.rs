@@ -151,7 +151,7 @@ pub(crate) fn enter(
     options: &CreateOptions<'_>,
 ) -> Result<Birth> {
     let mut birth = Birth {
-        trees_on_request: namespaces.has(NamespaceKind::User)
+        trees_in_namespace: namespaces.has(NamespaceKind::User)
             && namespaces.has(NamespaceKind::Mount)
             && facts.may_mount,
         ..Birth::default()

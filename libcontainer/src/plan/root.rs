@@ -10,7 +10,7 @@ use super::builder::{Builder, at_most, c_path, clean};
 use super::kernel::propagation;
 use super::mounts::{self, host_tree, tree_propagation};
 use super::namespaces::Namespaces;
-use super::step::{Attributes, Entry, NamespaceKind, Step};
+use super::step::{Attributes, Entry, MountStep, NamespaceKind, Source, Step, TargetKind};
 use super::{CreateOptions, devices};
 use crate::error::{Error, Result};
 use crate::facts::Facts;
@@ -114,6 +114,9 @@ pub(crate) fn build(b: &mut Builder, context: &Context<'_>) -> Result<Vec<Entry>
     } else {
         let path = c_path("root.path", &path)?;
         b.step("root.path", Step::OpenRoot { path });
+        if is_read_only(context.spec) {
+            bind_on_itself(b);
+        }
         if context
             .spec
             .mounts()
@@ -164,22 +167,39 @@ pub(crate) fn propagate(b: &mut Builder, context: &Context<'_>) -> Result<()> {
 }
 
 /// The root read-only.
-pub(crate) fn finish(b: &mut Builder, context: &Context<'_>) -> Result<()> {
-    let read_only = context
-        .spec
-        .root()
-        .as_ref()
-        .and_then(|root| root.readonly());
-    if read_only == Some(true) {
-        if !context.own_mounts() {
-            return Err(Error::config(
-                "root.readonly",
-                "needs a mount namespace in linux.namespaces",
-            ));
-        }
+pub(crate) fn finish(b: &mut Builder, context: &Context<'_>) {
+    if is_read_only(context.spec) {
         b.step("root.readonly", Step::ReadonlyRoot);
     }
-    Ok(())
+}
+
+fn is_read_only(spec: &Spec) -> bool {
+    let root = spec.root().as_ref();
+    root.and_then(|root| root.readonly()) == Some(true)
+}
+
+/// A directory of the caller's mount namespace becomes a mount, which can be made read-only.
+fn bind_on_itself(b: &mut Builder) {
+    b.warn(
+        "root.readonly",
+        "the root file system is mounted on itself in the caller's mount namespace, as the container has none, and stays so when it is gone",
+    );
+    let step = MountStep {
+        source: Source::Inside {
+            path: c"/".to_owned(),
+            recursive: true,
+        },
+        target: c"/".to_owned(),
+        target_kind: TargetKind::Directory,
+        attributes: Attributes::default(),
+        idmap: None,
+        copy_up: false,
+        inherit_mode: false,
+        strict_target: false,
+        may_cover_proc: false,
+        procfs_only: false,
+    };
+    b.step("root.readonly", Step::Mount(step));
 }
 
 /// Read-only and masked paths, each once.

@@ -31,7 +31,8 @@ pub enum Step {
     EnterCgroup,
     /// Send the request to the parent and wait for its answer.
     Ask(Request),
-    /// Receive from the parent, by `SCM_RIGHTS`, the descriptors of these slots, in this order.
+    /// Have the parent clone the mount trees of these slots, in this order, and receive them by
+    /// `SCM_RIGHTS`.
     Receive(Vec<Slot>),
     /// `setns(2)` to an open namespace file. `kind` is the one `CLONE_NEW*` flag.
     SetNs { slot: Slot, kind: NamespaceKind },
@@ -227,9 +228,6 @@ pub enum Request {
     WriteIdMaps = 1,
     /// Attach the process to its systemd unit, which needs its number.
     AttachUnit = 2,
-    /// Clone the mount trees of [`Step::Receive`] in the child's mount namespace and send them. They
-    /// are the answer, no [`Done`](crate::sync::Message::Done) comes before or after.
-    OpenTrees = 3,
     /// Run the prestart and createRuntime hooks, and move network devices.
     RunHooks = 4,
     /// Move network devices into the network namespace.
@@ -363,9 +361,6 @@ pub struct HookStep {
     pub envp: CStringArray,
     /// Whether it has the environment of the container's program instead.
     pub inherits_env: bool,
-    /// Its working directory: the bundle, or `/` once the root was changed. Never the container's
-    /// root seen from the host, where a relative path would be the image's (CVE-2025-23266).
-    pub directory: CString,
     /// Milliseconds after which it is killed and counts as failed.
     pub timeout_ms: Option<u64>,
     /// The container's state as JSON, for its standard input.

@@ -42,26 +42,27 @@ fn header(data: &mut libc::iovec, control: usize, length: usize) -> libc::msghdr
     header
 }
 
-/// Sends `bytes`, with a descriptor where one is given. Never raises SIGPIPE.
+/// Sends `bytes`, with at most [`MAX_DESCRIPTORS`] descriptors. Never raises SIGPIPE.
 pub(crate) fn send(
     socket: BorrowedFd<'_>,
     bytes: &[u8],
-    descriptor: Option<BorrowedFd<'_>>,
+    descriptors: &[BorrowedFd<'_>],
 ) -> Result<()> {
     let mut control = Control([0; CONTROL]);
     let mut used = 0;
-    if let Some(descriptor) = descriptor {
-        let length = HEADER + size_of::<i32>();
+    if descriptors.len() > MAX_DESCRIPTORS {
+        return Err(Fault::new(Call::Send, libc::EINVAL));
+    }
+    if !descriptors.is_empty() {
+        let length = HEADER + size_of::<i32>() * descriptors.len();
         // cmsg_len is a size_t, on every machine of 64 bits in all its eight bytes.
         put(&mut control.0, 0, &length.to_ne_bytes());
         put(&mut control.0, 8, &libc::SOL_SOCKET.to_ne_bytes());
         put(&mut control.0, 12, &libc::SCM_RIGHTS.to_ne_bytes());
-        put(
-            &mut control.0,
-            HEADER,
-            &descriptor.as_raw_fd().to_ne_bytes(),
-        );
-        used = HEADER + 8;
+        for (at, descriptor) in (HEADER..).step_by(size_of::<i32>()).zip(descriptors) {
+            put(&mut control.0, at, &descriptor.as_raw_fd().to_ne_bytes());
+        }
+        used = length.next_multiple_of(align_of::<usize>());
     }
     let mut data = libc::iovec {
         iov_base: bytes.as_ptr().cast_mut().cast(),

@@ -68,8 +68,8 @@ fn descriptors_travel_with_messages() {
     )
     .unwrap();
     let (reading, writing) = descriptor::pipe().unwrap();
-    socket::send(ours.as_fd(), b"take", Some(writing.as_fd())).unwrap();
-    socket::send(ours.as_fd(), b"nothing", None).unwrap();
+    socket::send(ours.as_fd(), b"take", &[writing.as_fd()]).unwrap();
+    socket::send(ours.as_fd(), b"nothing", &[]).unwrap();
     drop(ours);
 
     let mut bytes = [0; 16];
@@ -87,6 +87,6 @@ fn descriptors_travel_with_messages() {
         socket::receive(theirs.as_fd(), &mut bytes, |_| unreachable!()),
         Ok(0)
     );
-    let gone = socket::send(theirs.as_fd(), b"late", None).unwrap_err();
+    let gone = socket::send(theirs.as_fd(), b"late", &[]).unwrap_err();
     assert_eq!(gone.errno, libc::EPIPE);
 }

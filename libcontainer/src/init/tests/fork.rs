@@ -32,7 +32,7 @@ impl Talk {
     }
 
     fn say(&self, message: Message) {
-        socket::send(self.sync.as_fd(), &message.encode(), None).unwrap();
+        socket::send(self.sync.as_fd(), &message.encode(), &[]).unwrap();
     }
 
     /// What the descriptors of the child lead to.
@@ -142,7 +142,6 @@ fn everything(root: &Path) -> Vec<Step> {
         argv: CStringArray::new(vec![c"true".to_owned()]),
         envp: CStringArray::new(Vec::new()),
         inherits_env: false,
-        directory: c"/".to_owned(),
         timeout_ms: Some(5000),
         state: b"{\"pid\":          }".to_vec(),
         pid_offset: 7,
@@ -309,7 +308,6 @@ fn the_fifo_starts_the_program_and_takes_what_fails_then() {
                             argv: CStringArray::new(Vec::new()),
                             envp: CStringArray::new(Vec::new()),
                             inherits_env: false,
-                            directory: c"/".to_owned(),
                             timeout_ms: None,
                             state: vec![b' '; 16],
                             pid_offset: 0,
@@ -368,11 +366,12 @@ fn a_failure_is_reported_with_its_step() {
             },
         ]);
         let talk = launch(&mut plan, 0, None, &output);
+        assert_eq!(talk.hear(), Some(Message::OpenTrees(1)));
         let sent = fs::File::open("/dev/null").unwrap();
         socket::send(
             talk.sync.as_fd(),
             &Message::Descriptors.encode(),
-            Some(sent.as_fd()),
+            &[sent.as_fd()],
         )
         .unwrap();
         let failure = Failure {

@@ -17,7 +17,6 @@ fn hook(stage: &Stage, script: &str) -> HookStep {
         argv: CStringArray::new(vec![c"zero".to_owned(), c"one".to_owned()]),
         envp: CStringArray::new(vec![c"ONLY=this".to_owned()]),
         inherits_env: false,
-        directory: c"/usr".to_owned(),
         timeout_ms: Some(10_000),
         pid_offset: 7,
         state,
@@ -48,6 +47,10 @@ fn sees_only_its_own(mut stage: Stage) -> bool {
     );
     let step = hook(&stage, &script);
     let leaked = nix::unistd::dup(std::io::stderr()).unwrap();
+    let cwd = match stage.child.root {
+        Some(_) => stage.root.clone(),
+        None => "/".into(),
+    };
     stage.must(Step::Hooks(vec![step]));
     drop(leaked);
     let read = |name: &str| fs::read_to_string(stage.path(&format!("out.{name}"))).unwrap();
@@ -55,7 +58,7 @@ fn sees_only_its_own(mut stage: Stage) -> bool {
     let state: serde_json::Value = serde_json::from_str(&read("state")).unwrap();
     assert_eq!(state["pid"].to_string(), pid.to_str().unwrap());
     assert_eq!(read("env"), "ONLY=this\n");
-    assert_eq!(read("cwd"), "/usr\n");
+    assert_eq!(read("cwd"), format!("{}\n", cwd.display()));
     assert_eq!(read("arg"), "one\n");
     assert_eq!(read("umask"), "0022\n");
     assert!(read("signals").contains("0000000000000000"));

@@ -247,7 +247,6 @@ fn asked(plan: &Plan, request: Request) -> String {
             None => "have the parent write the id maps".to_owned(),
         },
         Request::AttachUnit => "have the parent attach the process to its unit".to_owned(),
-        Request::OpenTrees => "have the parent clone mount trees".to_owned(),
         Request::RunHooks => format!(
             "have the parent run {} prestart and createRuntime hooks{}",
             plan.runtime_hooks.len(),

@@ -132,10 +132,6 @@ const REFUSED: &[(&str, &str)] = &[
         "linux.timeOffsets[\"realtime\"]: is no clock",
     ),
     (
-        r#"{"linux":{"namespaces":[{"type":"uts"}]}}"#,
-        "root.readonly: needs a mount namespace",
-    ),
-    (
         r#"{"root":{"readonly":false},"linux":{"namespaces":[{"type":"uts"}]}}"#,
         "linux.maskedPaths: unable to restrict sys entries without a private MNT namespace",
     ),
@@ -331,6 +327,17 @@ fn ids_become_names_of_directories() {
         long.as_str(),
     ] {
         assert!(crate::validate::id(bad).is_err(), "{bad:?}");
+    }
+}
+
+#[test]
+fn what_stays_in_the_callers_mount_namespace_is_told() {
+    let config =
+        patched(r#"{"linux":{"namespaces":[{"type":"uts"}],"maskedPaths":[],"readonlyPaths":[]}}"#);
+    let plan = plan_of(&config, &facts()).expect("a plan");
+    for field in ["mounts: are made in", "root.readonly: the root"] {
+        let told = plan.warnings.iter().any(|w| w.starts_with(field));
+        assert!(told, "{field}\n{:?}", plan.warnings);
     }
 }
 
