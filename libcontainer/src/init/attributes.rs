@@ -15,8 +15,8 @@ use crate::sys::{Call, Fault, Result, file};
 pub(super) enum Rest {
     /// Nothing.
     Nothing,
-    /// All of it.
-    Remount,
+    /// All of these.
+    Remount(Attributes),
 }
 
 /// Applies the attributes to a mount, attached or not.
@@ -52,7 +52,7 @@ pub(super) fn apply(tree: BorrowedFd<'_>, attributes: &Attributes) -> Result<Res
                 if recursive.set | recursive.clear != 0 {
                     return Err(Fault::new(Call::RecursiveAttributes, libc::ENOSYS));
                 }
-                return Ok(Rest::Remount);
+                return Ok(Rest::Remount(*attributes));
             }
             Err(fault) => return Err(fault),
         }
@@ -78,18 +78,13 @@ pub(super) fn split_for_new(attributes: &Attributes) -> (u64, Attributes) {
 
 impl Child<'_> {
     /// Applies to an attached mount what [`apply`] left.
-    pub(super) fn finish(
-        &mut self,
-        tree: BorrowedFd<'_>,
-        attributes: &Attributes,
-        rest: Rest,
-    ) -> Result<()> {
-        if rest == Rest::Nothing {
+    pub(super) fn finish(&mut self, tree: BorrowedFd<'_>, rest: Rest) -> Result<()> {
+        let Rest::Remount(attributes) = rest else {
             return Ok(());
-        }
+        };
         let current = file::filesystem(tree)?.1;
         let flags = remount_flags(current, attributes.set, attributes.clear);
-        let changed = self.change_mount(tree, flags, attributes);
+        let changed = self.change_mount(tree, flags, &attributes);
         // The working directory went to the mount, or to procfs.
         let root = self.root()?;
         file::enter(root)?;

@@ -73,7 +73,7 @@ impl Child<'_> {
         };
         let rest: Rest = apply(tree, &attributes)?;
         mount::attach(tree, target)?;
-        self.finish(tree, &attributes, rest)
+        self.finish(tree, rest)
     }
 
     /// The file at a path. That something is missing counts only here: later, with the file in hand,

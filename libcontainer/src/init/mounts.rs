@@ -38,7 +38,7 @@ impl Child<'_> {
             must_be_procfs_root(tree.fd)?;
         }
         if path::is_root(&step.target) {
-            return self.mount_root(tree, &step.attributes);
+            return self.mount_root(tree);
         }
         let is_directory = match step.target_kind {
             TargetKind::Directory => true,
@@ -53,7 +53,7 @@ impl Child<'_> {
         }
         mount::attach(tree.fd, target)?;
         self.covered(was_made);
-        self.finish(tree.fd, &step.attributes, tree.rest)
+        self.finish(tree.fd, tree.rest)
     }
 
     /// Mounts a new instance of a file system by one call, on a directory that was entered by its
@@ -90,12 +90,12 @@ impl Child<'_> {
     }
 
     /// A mount on `/`: what follows happens on it.
-    fn mount_root(&mut self, tree: Tree, attributes: &Attributes) -> Result<()> {
+    fn mount_root(&mut self, tree: Tree) -> Result<()> {
         let root = self.root()?;
         mount::attach(tree.fd, root)?;
         file::enter(tree.fd)?;
         (self.root, self.known) = (Some(tree.fd), None);
-        self.finish(tree.fd, attributes, tree.rest)
+        self.finish(tree.fd, tree.rest)
     }
 
     /// A mount covers a directory: one that was just made in the known parent cannot be that parent,
@@ -201,7 +201,7 @@ impl Child<'_> {
                     }
                     Err(fault) => match fallback {
                         Some(other) if matches!(fault.errno, libc::EPERM | libc::EBUSY) => {
-                            self.tree(other, attributes)
+                            self.tree(other, &attributes.of_clone())
                         }
                         _ => Err(fault),
                     },
@@ -241,7 +241,7 @@ impl Child<'_> {
         let target = path::resolve(self.root()?, target, How::default())?;
         let target = self.leave(target);
         let rest = apply(target, attributes)?;
-        self.finish(target, attributes, rest)
+        self.finish(target, rest)
     }
 }
 

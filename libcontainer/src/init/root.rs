@@ -36,7 +36,7 @@ impl Child<'_> {
         mount::attach(tree.fd, place)?;
         file::enter(tree.fd)?;
         (self.root, self.known) = (Some(tree.fd), None);
-        self.finish(tree.fd, attributes, tree.rest)
+        self.finish(tree.fd, tree.rest)
     }
 
     /// Takes a directory as the root without mounting anything.
@@ -108,7 +108,7 @@ impl Child<'_> {
             ..Attributes::default()
         };
         let rest = apply(root, &attributes)?;
-        self.finish(root, &attributes, rest)
+        self.finish(root, rest)
     }
 }
 

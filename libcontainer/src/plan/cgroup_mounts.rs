@@ -9,7 +9,7 @@ use cgroups::{Hierarchy, Layout};
 use super::OpenKind;
 use super::builder::{Builder, c_path, c_string};
 use super::kernel::{attr, propagation};
-use super::mounts::Wanted;
+use super::mounts::{Wanted, host_tree};
 use super::root::Context;
 use super::step::{Attributes, MountStep, NamespaceKind, Param, Source, Step};
 use crate::error::Result;
@@ -168,18 +168,37 @@ fn new_filesystem(
     })
 }
 
-/// What to show where the file system cannot be mounted. A cgroup that systemd makes
-/// can be cloned only when the process is in it, by a helper: not worth it for this.
+/// What to show where the file system cannot be mounted: the same part of it.
 fn fallback(
     b: &mut Builder,
     context: &Context<'_>,
     wanted: &Wanted<'_>,
     hierarchy: &Hierarchy,
 ) -> Result<Option<Source>> {
+    if !context.namespaces.has(NamespaceKind::Cgroup) {
+        return hosts_tree(b, context, wanted, hierarchy);
+    }
+    // A cgroup that systemd makes can be cloned only when the process is in it, by a helper: not
+    // worth it for this.
     if context.options.cgroup.unit().is_some() && context.facts.may_mount {
         return Ok(None);
     }
     subtree(b, context, wanted, hierarchy).map(Some)
+}
+
+/// The caller's view of the hierarchy, for a container without a cgroup namespace of its own. A new
+/// instance is refused where another user namespace than the caller's owns the cgroup namespace.
+fn hosts_tree(
+    b: &mut Builder,
+    context: &Context<'_>,
+    wanted: &Wanted<'_>,
+    hierarchy: &Hierarchy,
+) -> Result<Option<Source>> {
+    if !context.facts.in_user_namespace {
+        return Ok(None);
+    }
+    let (facts, path) = (context.facts, &hierarchy.mount_point);
+    host_tree(b, facts, &wanted.field, path, false, None).map(Some)
 }
 
 /// The container's own cgroup directory. An ordinary user may get none: then the caller's, in which

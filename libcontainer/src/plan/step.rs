@@ -7,6 +7,8 @@
 
 use std::ffi::CString;
 
+use super::kernel::propagation;
+
 /// An index into the table of descriptors that `launch` fills before the clone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot(pub u16);
@@ -285,6 +287,17 @@ pub struct Attributes {
     pub propagation: u64,
     /// Propagation of the whole tree, applied before the other; 0 leaves it.
     pub propagation_recursive: u64,
+}
+
+impl Attributes {
+    /// The same for a clone of the host's mount. It is no peer of that unless that was asked for: what
+    /// a container mounts there must not appear on the host.
+    pub(crate) fn of_clone(mut self) -> Self {
+        if self.propagation | self.propagation_recursive == 0 {
+            self.propagation_recursive = propagation::SLAVE;
+        }
+        self
+    }
 }
 
 /// One mount inside the root.

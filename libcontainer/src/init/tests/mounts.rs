@@ -1,6 +1,7 @@
 //! Mounts, masks and copies.
 
 use std::fs;
+use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 
 use super::*;
@@ -123,11 +124,25 @@ fn a_file_system_that_is_refused_is_replaced() {
             matches!(fault.errno, libc::EPERM | libc::EACCES),
             "{fault:?}"
         );
-        let tree = stage.child.tree(
-            &sysfs(Some(Box::new(host_tree(c"/sys")))),
-            &Attributes::default(),
-        );
-        tree.is_ok()
+        // Its replacement is a clone of what is shared, and yet no peer of it.
+        let shared = nix::mount::MsFlags::MS_SHARED;
+        nix::mount::mount(None::<&str>, "/sys", None::<&str>, shared, None::<&str>).unwrap();
+        let source = sysfs(Some(Box::new(host_tree(c"/sys"))));
+        let tree = stage.child.tree(&source, &Attributes::default()).unwrap();
+        let place = fs::File::open(&stage.root).unwrap();
+        crate::sys::mount::attach(tree.fd, place.as_fd()).unwrap();
+        let peers = |path: &Path| {
+            let all = procfs::process::Process::myself().unwrap().mountinfo();
+            let of_path = all
+                .unwrap()
+                .0
+                .into_iter()
+                .rfind(|one| one.mount_point == path);
+            format!("{:?}", of_path.unwrap().opt_fields)
+        };
+        assert!(peers(Path::new("/sys")).contains("Shared"));
+        let inside = peers(&stage.root);
+        inside.contains("Master") && !inside.contains("Shared")
     });
 }
 

@@ -26,6 +26,33 @@ snapshot!(
     )
 );
 
+/// Podman of an ordinary user with `--cgroupns=host`: the kernel refuses a new instance of cgroup2.
+fn in_a_user_namespace() -> crate::facts::Facts {
+    crate::facts::Facts {
+        in_user_namespace: true,
+        ..unified()
+    }
+}
+
+snapshot!(
+    hosts_cgroup_namespace_in_a_user_namespace,
+    plan_of(
+        &patched(
+            r#"{"linux":{"namespaces":[{"type":"mount"}],"maskedPaths":null,"readonlyPaths":null},
+            "hostname":null}"#
+        ),
+        &in_a_user_namespace()
+    )
+);
+
+#[test]
+fn a_cgroup_namespace_in_a_user_namespace_shows_no_more_than_its_own() {
+    let config =
+        patched(r#"{"linux":{"namespaces":[{"type":"mount"},{"type":"cgroup"}]},"hostname":null}"#);
+    let plan = text(&plan_of(&config, &in_a_user_namespace()).expect("valid"));
+    assert!(plan.contains("or else /sys/fs/cgroup/box,"), "{plan}");
+}
+
 snapshot!(
     legacy_with_a_cgroup_namespace,
     plan_of(
