@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs one file of the suite as first process of new namespaces (see sandbox.sh):
+# Runs one file of the suite as first process of new namespaces (see ../../sandbox.sh):
 # makes a root of its own over the one that build.sh made, so that neither the
 # host's files nor its mounts can be reached, and writes bats' output to a file.
 #

@@ -5,8 +5,8 @@
 #
 # Set by a suite that sources this: variants (default: root).
 
-# shellcheck source=sandbox.sh
-source "$here/runc/sandbox.sh"
+# shellcheck source=../../sandbox.sh
+source "$here/../sandbox.sh"
 
 : "${variants:=root}"
 
@@ -43,13 +43,17 @@ run_side_by_side() { # LABEL RUNTIME, lines "VARIANT FILE" on stdin
 }
 
 run_file() { # LABEL RUNTIME VARIANT FILE
-    local label=$1 sandbox=oxrun-runc-suite-$BASHPID scratch=$work/$BASHPID log=$logs/$1-$3 status=0
+    local label=$1 sandbox_name=oxrun-runc-suite-$BASHPID scratch=$work/$BASHPID log=$logs/$1-$3 status=0
     mkdir -p "$scratch" "$log"
-    [[ $4 != update ]] || local rt_runtime=700000
-    root=$suite_root scratch=$scratch runtime=$2 variant=$3 name=$4 output=$log/$4.tap \
-        limit=${FILE_LIMIT:-300} \
-        sandbox_run "$sandbox" bash "$here/runc/file.sh" >"$log/$4.err" 2>&1 || status=$?
-    sandbox_clean "$sandbox" >>"$log/$4.err"
+    # "update" hands on more than half.
+    local rt_runtime=50000 limit=${FILE_LIMIT:-300}
+    [[ $4 != update ]] || rt_runtime=700000
+    (
+        sandbox_enter_cgroups
+        export root=$suite_root scratch runtime=$2 variant=$3 name=$4 output=$log/$4.tap limit
+        sandbox_exec $((limit + 60)) bash "$here/runc/file.sh"
+    ) >"$log/$4.err" 2>&1 || status=$?
+    sandbox_clean >>"$log/$4.err" 2>&1 || true
     [[ $status == 0 ]] || echo "# the sandbox ended with status $status: $(tail -n1 "$log/$4.err")" >>"$log/$4.tap"
     rmdir "$scratch"
     report_file "$label" "$3" "$4" "$log/$4.tap"

@@ -6,8 +6,8 @@
 rt_racy=' killsig pidfile poststart '
 rt_limit=60
 
-# shellcheck source=../../engines/sandbox.sh
-source "$here/../engines/sandbox.sh"
+# shellcheck source=../../sandbox.sh
+source "$here/../sandbox.sh"
 
 suite_packages() {
     echo golang-go make xz-utils util-linux \

@@ -1,15 +1,19 @@
-# shellcheck shell=bash
-# One engine runs inside namespaces and a cgroup of its own. The PID namespace
-# ends with its first process, so neither a daemon nor a container survives.
+# shellcheck shell=bash disable=SC2154 # what sources this sets $sandbox_name and $work
+# Namespaces and cgroups of its own for what tests a runtime on the host: an engine,
+# a file of a suite, one of runtime-tools' programs. The PID namespace ends with its
+# first process, so neither a daemon nor a container survives, and cgroups of fixed
+# names are below the sandbox's. $sandbox_name names it.
 
-# Prints the cgroup directories of the sandbox named $sandbox_name, one a hierarchy. On v1 they are
-# below the caller's own cgroups; on v2 below the root, where controllers can be
-# handed down although processes live there.
+# Prints the cgroup directories of the sandbox, one a hierarchy: below the caller's
+# own cgroups, but on a unified v2 below the root, where controllers can be handed
+# down although processes live there.
 sandbox_cgroups() {
     local id root mount type options own
     while read -r mount type options; do
         if [[ $type == cgroup2 ]]; then
-            [[ $mount == /sys/fs/cgroup ]] && printf '%s/%s\n' "$mount" "$sandbox_name"
+            own=
+            [[ $mount == /sys/fs/cgroup ]] || own=$(sed -n 's/^0:://p' /proc/self/cgroup)
+            printf '%s/%s\n' "${mount%/}${own%/}" "$sandbox_name"
             continue
         fi
         while IFS=: read -r id root own; do
@@ -19,32 +23,25 @@ sandbox_cgroups() {
     done < <(findmnt --raw --noheadings --types cgroup,cgroup2 --output TARGET,FSTYPE,FS-OPTIONS)
 }
 
+# Makes the cgroups and enters them. $rt_runtime is the time for real-time processes
+# (microseconds a period), of which a new v1 cgroup has none.
 sandbox_enter_cgroups() {
     local dir file
     while read -r dir; do
         mkdir "$dir"
         for file in cpuset.cpus cpuset.mems; do
             # An empty v1 cpuset takes no process.
-            [[ -e $dir/$file && -e $dir/tasks ]] && cat "$dir/../$file" >"$dir/$file"
+            [[ ! -e $dir/$file || ! -e $dir/tasks ]] || cat "$dir/../$file" >"$dir/$file"
         done
+        [[ -z ${rt_runtime:-} || ! -e $dir/cpu.rt_runtime_us ]] || echo "$rt_runtime" >"$dir/cpu.rt_runtime_us" || true
         echo "$BASHPID" >"$dir/cgroup.procs"
     done < <(sandbox_cgroups)
 }
 
-sandbox_run() {
-    (
-        sandbox_enter_cgroups
-        export engine=$1 suite='' suite_root logs=$work/$1
-        suite_root=$(suite_root "$1")
-        if [[ -n $suite_root ]]; then
-            suite=${1#*@}
-            PATH=$suite_root/usr/bin:$suite_root/usr/sbin:$PATH
-        fi
-        mkdir -p "$logs"
-        exec timeout --kill-after=5 "${ENGINE_LIMIT:-780}" \
-            unshare --mount --net --pid --ipc --uts --cgroup --fork --kill-child --mount-proc \
-            --propagation private bash "$here/inside.sh" </dev/null
-    )
+# sandbox_exec SECONDS COMMAND…: becomes the command, in new namespaces, ended after so long.
+sandbox_exec() {
+    exec timeout --kill-after=5 "$1" unshare --mount --net --pid --ipc --uts --cgroup --fork --kill-child \
+        --mount-proc --propagation private "${@:2}" </dev/null
 }
 
 # Ends what runs in the sandbox, if anything does.
@@ -56,7 +53,7 @@ sandbox_end() {
 }
 
 # Removes the sandbox's cgroups; fails when a process is left in them, a mount of
-# the sandbox shows on the host, or one cannot be removed.
+# the sandbox (below $work) shows on the host, or one cannot be removed.
 sandbox_clean() {
     local dir left=0
     while read -r dir; do
