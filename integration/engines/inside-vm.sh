@@ -3,9 +3,19 @@
 # as in a sandbox. The engine "rootless" and its cases run as an unprivileged user.
 set -euo pipefail
 
-install -m 755 "$runtime" /usr/local/sbin/oxrun
+case ${runtime##*/} in
+# The guest's own: programs of another suite may miss their libraries here.
+runc | crun) runtime=$(command -v "${runtime##*/}") ;;
+*)
+    install -m 755 "$runtime" /usr/local/sbin/oxrun
+    runtime=/usr/local/sbin/oxrun
+    ;;
+esac
+# As the rule of udev has it, which the VM lacks: the pasta of an ordinary user opens it.
+chmod 666 /dev/net/tun
+install "/shared/$engine/docker-registry" /usr/local/bin/
 export here=/oxrun/integration/engines work=/shared logs=/shared/$engine cache=/nonexistent
-export runtime=/usr/local/sbin/oxrun suite=vm suite_root=
+export runtime suite=vm suite_root=
 if [[ $engine == rootless@vm ]]; then
     export scratch=/home/user/scratch
     install -d -o user -g user "$scratch"

@@ -103,7 +103,9 @@ leftovers_snapshot() {
     lsns --type net --noheadings --output NS | sed 's/^ */netns /'
     # A container or a daemon that outlives its parent is adopted by process 1.
     ps --ppid 1 -o args= | awk '!/inside.sh|^comm / { print "process", $0 }'
-    find /run "${users[@]}" -xdev -path "$scratch" -prune -o \( -name state.json -o -name exec.fifo -o -name status \) -print 2>/dev/null | sed 's/^/state /'
+    # Not everything there is readable for an ordinary user.
+    { find /run "${users[@]}" -xdev -path "$scratch" -prune -o \( -name state.json -o -name exec.fifo -o -name status \) -print 2>/dev/null || true; } |
+        sed 's/^/state /'
 }
 
 # What is there now and was not in the snapshot BEFORE, nor matches what the engine

@@ -30,7 +30,8 @@ declare -A suite_packages=(
 # Prints those of an engine's packages that are not installed.
 packages_missing() {
     local package packages=${tool_packages[${1%@*}]-}
-    [[ $1 != *@vm ]] || return 0
+    # The VM has its own; this one is lent to it.
+    [[ $1 != *@vm ]] || packages=docker-registry
     [[ $1 == *@* || $1 == common ]] || packages+=" ${engine_packages[$1]}"
     for package in $packages; do
         [[ $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null) == 'install ok installed' ]] ||

@@ -137,10 +137,23 @@ case_systemd_scope() {
     expect_equal active "$(systemctl "${user_flag[@]}" is-active "libpod-$(inspect_box '{{.Id}}').scope")" 'scope of the container'
 }
 
+# In the host's cgroup namespace a container finds its own cgroup by the path that it
+# reads in /proc; in one of its own it finds nothing of the host's.
+case_cgroup_tree() {
+    need_systemd
+    # shellcheck disable=SC2016
+    run_box --cgroupns host busybox sh -c 'test -e /sys/fs/cgroup/$(cut -d: -f3 /proc/self/cgroup)/cgroup.procs'
+    expect_match 'Read-only' "$(expect_status 1 run_box --cgroupns host busybox mkdir /sys/fs/cgroup/x)" 'the tree of the host'
+    expect_status 1 run_box --cgroupns private busybox ls -d /sys/fs/cgroup/user.slice
+}
+
 case_quadlet() {
     need_systemd
     mkdir -p "$units/containers/systemd"
     cat >"$units/containers/systemd/box.container" <<'END'
+# Podman 5 waits for a network, which neither the VM nor the container has.
+[Quadlet]
+DefaultDependencies=false
 [Container]
 Image=docker.io/library/busybox:latest
 ContainerName=box

@@ -2,8 +2,10 @@
 # ENGINE@vm runs in a VM with cgroup v2, systemd and AppArmor (../vm).
 
 vm_run() {
+    local limit=${ENGINE_LIMIT:-1500}
     mkdir -p "$logs"
-    timeout --kill-after=5 "${ENGINE_LIMIT:-780}" "$here/../vm/run" --timeout "${ENGINE_LIMIT:-780}" \
+    cp /usr/bin/docker-registry "$logs/"
+    timeout --kill-after=5 "$limit" "$here/../vm/run" --timeout "$limit" \
         --share "$(readlink -f "$here/../..")":/oxrun:ro --share "$work:/shared" --share "${runtime%/*}:/runtime:ro" \
         --env "engine=$1" --env "case_pattern=$case_pattern" --env "runtime=/runtime/${runtime##*/}" \
         --env ENGINE_LOAD="${ENGINE_LOAD:-20}" --env ENGINE_LOAD_RUNS="${ENGINE_LOAD_RUNS:-3}" \
