@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod document;
 mod lenient;
 mod locate;
 
@@ -14,6 +15,7 @@ use oci_spec::runtime::{Process, Spec};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use self::document::{ConfigDocument, ProcessDocument};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys;
 
@@ -58,7 +60,7 @@ fn read_capped(name: &str, file: std::fs::File) -> Result<Vec<u8>> {
 /// # Errors
 /// What is wrong, with the JSON path of the field.
 pub fn load(bytes: &[u8]) -> Result<(Spec, Vec<String>)> {
-    typed(bytes, "", lenient::spec)
+    typed::<ConfigDocument, _>(bytes, "", lenient::spec)
 }
 
 /// The process in these bytes (`exec --process`), with warnings about what was left out.
@@ -66,18 +68,18 @@ pub fn load(bytes: &[u8]) -> Result<(Spec, Vec<String>)> {
 /// # Errors
 /// What is wrong, with the JSON path of the field.
 pub fn load_process(bytes: &[u8]) -> Result<(Process, Vec<String>)> {
-    typed(bytes, "process", lenient::process)
+    typed::<ProcessDocument, _>(bytes, "process", lenient::process)
 }
 
 /// What is right at once costs one pass. Only what is not is looked at again, without what the
 /// specification lets a runtime pass over.
-fn typed<T: DeserializeOwned>(
+fn typed<D: DeserializeOwned, T: From<D>>(
     bytes: &[u8],
     root: &str,
     tolerate: fn(&mut Value) -> Vec<String>,
 ) -> Result<(T, Vec<String>)> {
-    let first = match serde_json::from_slice(bytes) {
-        Ok(value) => return Ok((value, Vec::new())),
+    let first = match serde_json::from_slice::<D>(bytes) {
+        Ok(document) => return Ok((document.into(), Vec::new())),
         Err(error) => error,
     };
     let Ok(mut value) = serde_json::from_slice::<Value>(bytes) else {
@@ -85,8 +87,8 @@ fn typed<T: DeserializeOwned>(
     };
     let warnings = tolerate(&mut value);
     let pruned = serde_json::to_vec(&value).map_err(|error| syntax(root, &error))?;
-    match serde_json::from_slice(&pruned) {
-        Ok(value) => Ok((value, warnings)),
+    match serde_json::from_slice::<D>(&pruned) {
+        Ok(document) => Ok((document.into(), warnings)),
         Err(error) => Err(locate::error(root, &pruned, &error)),
     }
 }

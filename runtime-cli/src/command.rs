@@ -141,7 +141,7 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Failure> {
     } else {
         std::fs::read_to_string(path).map_err(file)?
     };
-    serde_json::from_str(&text).map_err(|source| Failure::Json {
+    serde_json::from_slice(text.as_bytes()).map_err(|source| Failure::Json {
         path: path.to_owned(),
         source,
     })

@@ -32,8 +32,8 @@ pub enum ManagerKind {
 #[derive(Clone, Debug)]
 pub(super) struct Loaded {
     pub(super) spec: Arc<Spec>,
-    /// What it was read from.
-    pub(super) bytes: Option<Arc<[u8]>>,
+    /// What it was read from, or is when written, if that works.
+    pub(super) bytes: std::result::Result<Arc<[u8]>, String>,
 }
 
 /// A container that is wanted. Made by [`Create::new`], changed by its methods, turned into a
@@ -77,15 +77,20 @@ impl Create {
 
     /// Takes this configuration in place of the bundle's `config.json`.
     pub fn spec(mut self, spec: Spec) -> Self {
-        let (spec, bytes) = (Arc::new(spec), None);
-        self.spec = Some(Loaded { spec, bytes });
+        // Here, and not where they are wanted: a program that only loads configurations is spared
+        // the code that writes one.
+        let bytes = serde_json::to_vec(&spec).map(Arc::from);
+        self.spec = Some(Loaded {
+            spec: Arc::new(spec),
+            bytes: bytes.map_err(|error| error.to_string()),
+        });
         self
     }
 
     /// Takes this configuration, which was read from these bytes: they are what the state directory
     /// keeps for [`crate::Exec`].
     pub fn loaded_spec(mut self, spec: Spec, bytes: Vec<u8>) -> Self {
-        let (spec, bytes) = (Arc::new(spec), Some(bytes.into()));
+        let (spec, bytes) = (Arc::new(spec), Ok(bytes.into()));
         self.spec = Some(Loaded { spec, bytes });
         self
     }

@@ -90,12 +90,8 @@ type Configuration = (Arc<[u8]>, Arc<Spec>, Vec<String>);
 
 fn configuration(create: &Create, bundle: &Path) -> Result<Configuration> {
     if let Some(given) = &create.spec {
-        let config = match &given.bytes {
-            Some(bytes) => Arc::clone(bytes),
-            None => serde_json::to_vec(&*given.spec)
-                .map_err(|error| Error::new(ErrorKind::InvalidConfig, error.to_string()))?
-                .into(),
-        };
+        let config = given.bytes.clone();
+        let config = config.map_err(|error| Error::new(ErrorKind::InvalidConfig, error))?;
         return Ok((config, Arc::clone(&given.spec), Vec::new()));
     }
     let config = spec::read(&bundle.join("config.json"))?;

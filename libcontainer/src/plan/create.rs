@@ -8,7 +8,7 @@ use super::builder::{Builder, c_string};
 use super::hooks::{HookKind, container_hooks, runtime_hooks};
 use super::namespaces::{self, Namespaces};
 use super::step::{Entry, NamespaceKind, Request, Step};
-use super::{CreateOptions, Hook, NetDevice, Plan, image, process, root, sysctl, trees};
+use super::{CreateOptions, Hook, NetDevice, Plan, exec, image, process, root, sysctl, trees};
 use crate::error::{Error, Result};
 use crate::facts::Facts;
 use crate::validate;
@@ -24,6 +24,7 @@ pub fn create(spec: &Spec, facts: &Facts, options: &CreateOptions<'_>) -> Result
     };
     let namespaces = Namespaces::of(spec)?;
     validate::spec(spec, &namespaces, facts)?;
+    exec::check_affinity(process)?;
     let id_maps = if namespaces.is_new(NamespaceKind::User) {
         Some(namespaces::id_maps(spec, facts)?)
     } else {

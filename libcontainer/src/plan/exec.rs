@@ -48,9 +48,7 @@ pub fn exec(spec: &Spec, process: &Process, facts: &Facts, options: &ExecOptions
     let namespaces = Namespaces::of(spec)?;
     let mut b = Builder::default();
     let filter = process::filter(&mut b, spec)?;
-    let affinity = process.exec_cpu_affinity().as_ref();
-    let initial = affinity.and_then(|a| a.initial().as_deref());
-    let last = affinity.and_then(|a| a.cpu_affinity_final().as_deref());
+    let [(field, initial), last] = affinity_lists(process);
     let image = image::plan(process, facts)?;
     let context = process::Context {
         spec,
@@ -65,7 +63,6 @@ pub fn exec(spec: &Spec, process: &Process, facts: &Facts, options: &ExecOptions
         first: false,
         affinity: final_affinity(facts, initial, last)?,
     };
-    let field = "process.execCPUAffinity.initial";
     if let Some(mask) = limits::cpu_mask(field, initial)? {
         b.step(field, Step::CpuAffinity { mask });
     }
@@ -98,14 +95,35 @@ pub fn exec(spec: &Spec, process: &Process, facts: &Facts, options: &ExecOptions
     })
 }
 
+/// Checks what is of no use before a further process is wanted.
+///
+/// # Errors
+/// A list that names no CPUs.
+pub(super) fn check_affinity(process: &Process) -> Result<()> {
+    for (field, list) in affinity_lists(process) {
+        limits::cpu_mask(field, list)?;
+    }
+    Ok(())
+}
+
+/// The lists of CPUs to begin and to end with, and their fields.
+fn affinity_lists(process: &Process) -> [(&'static str, Option<&str>); 2] {
+    let affinity = process.exec_cpu_affinity().as_ref();
+    let initial = affinity.and_then(|affinity| affinity.initial().as_deref());
+    let last = affinity.and_then(|affinity| affinity.cpu_affinity_final().as_deref());
+    [
+        ("process.execCPUAffinity.initial", initial),
+        ("process.execCPUAffinity.final", last),
+    ]
+}
+
 /// The CPUs that the program is left with: those of `final`, else of `initial`, else all of the
 /// container's.
 fn final_affinity(
     facts: &Facts,
     initial: Option<&str>,
-    last: Option<&str>,
+    (field, last): (&'static str, Option<&str>),
 ) -> Result<Option<(&'static str, Vec<u8>)>> {
-    let field = "process.execCPUAffinity.final";
     if let Some(mask) = limits::cpu_mask(field, last)? {
         return Ok(Some((field, mask)));
     }

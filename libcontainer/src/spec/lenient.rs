@@ -8,18 +8,10 @@ use oci_spec::runtime::Capability;
 
 use crate::plan::quoted;
 
-/// Sections for other platforms.
-const ELSEWHERE: &[&str] = &["freebsd", "solaris", "vm", "windows", "zos"];
-
 /// Takes out of a configuration what can be passed over; tells what matters.
 pub(super) fn spec(value: &mut Value) -> Vec<String> {
     let mut warnings = Vec::new();
     drop_null(value);
-    if let Some(spec) = value.as_object_mut() {
-        for section in ELSEWHERE {
-            spec.remove(*section);
-        }
-    }
     if let Some(process) = value.get_mut("process") {
         warnings = tolerate_process(process);
     }
@@ -63,12 +55,6 @@ fn tolerate_process(process: &mut Value) -> Vec<String> {
             .entry("user")
             .or_insert_with(|| Value::Object(serde_json::Map::new()));
     }
-    if let Some(affinity) = process.get_mut("execCPUAffinity") {
-        for name in ["initial", "final"] {
-            without_blanks(affinity, name);
-            drop_empty(affinity, name);
-        }
-    }
     if let Some(scheduler) = process.get_mut("scheduler") {
         rename_flags(scheduler);
     }
@@ -83,12 +69,6 @@ fn tolerate_process(process: &mut Value) -> Vec<String> {
         }
     }
     warnings
-}
-
-fn without_blanks(value: &mut Value, name: &str) {
-    if let Some(Value::String(list)) = value.get_mut(name) {
-        list.retain(|character| !character.is_whitespace());
-    }
 }
 
 /// The types derive other names of these flags than the specification's and the kernel's.

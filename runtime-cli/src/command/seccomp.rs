@@ -59,7 +59,9 @@ fn profile(path: &Path) -> Result<LinuxSeccomp, Failure> {
         }
         None => value,
     };
-    serde_json::from_value(profile).map_err(|source| Failure::Json {
+    // As text it is read by the code that reads configurations.
+    let text = profile.to_string();
+    serde_json::from_slice(text.as_bytes()).map_err(|source| Failure::Json {
         path: path.to_owned(),
         source,
     })

@@ -152,6 +152,14 @@ const REFUSED: &[(&str, &str)] = &[
         "linux.intelRdt.closID: invalid intelRdt.ClosID \"../a\"",
     ),
     (
+        r#"{"process":{"execCPUAffinity":{"initial":"0-3,x"}}}"#,
+        "process.execCPUAffinity.initial: \"0-3,x\": \"x\" is neither a number nor a range of numbers",
+    ),
+    (
+        r#"{"process":{"execCPUAffinity":{"final":"3-1"}}}"#,
+        "process.execCPUAffinity.final: \"3-1\": \"3-1\" is neither a number nor a range of numbers",
+    ),
+    (
         r#"{"linux":{"netDevices":{"a/b":{}}}}"#,
         "linux.netDevices[\"a/b\"]: \"a/b\" is no name of a network device",
     ),
