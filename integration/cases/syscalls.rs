@@ -1,9 +1,9 @@
 //! What `run` asks of the kernel, as strace shows it: these hold for oxrun, whose
-//! design promises them; other runtimes are skipped.
+//! design promises them; other runtimes are skipped. How many calls they are, the
+//! benchmark's budget holds (`integration/bench/run --budget`).
 
 use crate::bundle::Bundle;
 use crate::case::{Case, case};
-use crate::manager::Manager;
 use crate::need::Need;
 use crate::runtime::{Call, Kind};
 use crate::test::Test;
@@ -19,13 +19,6 @@ pub(super) const CASES: &[Case] = &[
     )
     .needs(STRACE),
     case(
-        "syscalls/no-more",
-        "run: no more system calls than before",
-        no_more,
-    )
-    .needs(STRACE),
-    case("syscalls/count", "run: number of system calls", count).needs(BUDGET),
-    case(
         "syscalls/by-descriptor",
         "mounts: targets are descriptors",
         by_descriptor,
@@ -34,17 +27,6 @@ pub(super) const CASES: &[Case] = &[
 ];
 
 const STRACE: &[Need] = &[Need::Program("strace")];
-
-/// The goal is not reached yet (README, "What is not there yet").
-const BUDGET: &[Need] = &[Need::Program("strace"), Need::Variable("OXRUN_TEST_BUDGET")];
-
-/// System calls that a `run` of the default bundle is to make, of runtime and
-/// container together: on cgroup v1, and on v2.
-const GOAL: [usize; 2] = [300, 200];
-
-/// What it makes today, for ten hierarchies and for one, with a little room for
-/// kernels that lack a call or have other files to mask. To be lowered, not raised.
-const TODAY: [usize; 2] = [465, 360];
 
 /// One line of the trace: the process and its call.
 struct Line {
@@ -125,37 +107,6 @@ fn no_move(t: &Test) {
             "more than one for each tree: {opened:#?}"
         );
     }
-}
-
-fn count(t: &Test) {
-    at_most(t, GOAL);
-}
-
-fn no_more(t: &Test) {
-    at_most(t, TODAY);
-}
-
-fn at_most(t: &Test, [legacy, unified]: [usize; 2]) {
-    if Manager::under_test() == Manager::Systemd {
-        t.skip("the numbers are those without a conversation with systemd");
-    }
-    let most = if crate::cgroup::is_v2() {
-        unified
-    } else {
-        legacy
-    };
-    let bundle = t.bundle().args(["true"]);
-    // The first run makes the directories above the container's cgroup.
-    t.run(&bundle).ok();
-    let mut lines = trace(t, &bundle, &[]);
-    // What the standard library checks in debug builds only.
-    lines.retain(|line| !line.text.contains("F_GETFD)"));
-    let mut names = std::collections::BTreeMap::<&str, usize>::new();
-    for line in &lines {
-        *names.entry(line.name()).or_default() += 1;
-    }
-    let total = lines.len();
-    assert!(total <= most, "{total} system calls: {names:#?}");
 }
 
 /// From the birth of the child to its pivot_root, no mount takes a path and

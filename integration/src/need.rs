@@ -17,8 +17,6 @@ pub enum Need {
     DelegatedCgroup,
     /// A program in PATH.
     Program(&'static str),
-    /// An environment variable that is set: a case that is known to fail, run on demand.
-    Variable(&'static str),
     /// A file or directory of the host.
     Path(&'static str),
     /// Another process's capability set holds this capability, by number.
@@ -49,10 +47,6 @@ impl Need {
                 "needs cgroup v2 and an ordinary user's own cgroup".to_owned(),
             ),
             Self::Program(name) => (find_program(name), format!("needs the program {name}")),
-            Self::Variable(name) => (
-                std::env::var_os(name).is_some(),
-                format!("is known to fail; set {name} to run it"),
-            ),
             Self::Path(path) => (Path::new(path).exists(), format!("needs {path}")),
             Self::Capability(name, number) => (
                 sys::has_capability(number),
