@@ -1,6 +1,8 @@
 //! A container's cgroup, and what it was recorded as.
 
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
@@ -66,10 +68,12 @@ pub struct Cgroup {
     pub(crate) pending: Option<Box<Plan>>,
     /// Whether the tasks limit leaves no room for a clone into the cgroup.
     pub(crate) no_room: bool,
+    /// The version 2 directory, open since it was made, for the first [`Cgroup::entry`].
+    pub(crate) opened: Mutex<Option<OwnedFd>>,
 }
 
 impl Cgroup {
-    pub(crate) fn new(plan: &Plan, members: Vec<Member>) -> Cgroup {
+    pub(crate) fn new(plan: &Plan, members: Vec<Member>, opened: Option<OwnedFd>) -> Cgroup {
         let record = Record {
             manager: plan.manager,
             layout: plan.layout,
@@ -85,6 +89,7 @@ impl Cgroup {
             record,
             pending,
             no_room,
+            opened: Mutex::new(opened),
         }
     }
 
@@ -94,6 +99,7 @@ impl Cgroup {
             record: record.clone(),
             pending: None,
             no_room: false,
+            opened: Mutex::default(),
         }
     }
 

@@ -76,13 +76,17 @@ impl Plan {
     pub fn create(&self) -> Result<Cgroup, Error> {
         let mut made = Made::default();
         let mut members = Vec::new();
+        let mut opened = None;
         for group in &self.groups {
             if group.by_systemd {
                 members.push(Member::of(group));
                 continue;
             }
             match self.create_group(group, &mut made) {
-                Ok(member) => members.push(member),
+                Ok(dir) => {
+                    opened = opened.or(dir.map(Dir::into_fd));
+                    members.push(Member::of(group));
+                }
                 Err(error) if self.optional && error.is_permission() => {
                     if let Some(write) = group.writes.first() {
                         return Err(Error::NoController {
@@ -97,19 +101,21 @@ impl Plan {
             }
         }
         made.keep();
-        Ok(Cgroup::new(self, members))
+        Ok(Cgroup::new(self, members, opened))
     }
 
-    fn create_group(&self, group: &Group, made: &mut Made) -> Result<Member, Error> {
+    /// Makes one directory; on version 2 returns it, for a process to be cloned into.
+    fn create_group(&self, group: &Group, made: &mut Made) -> Result<Option<Dir>, Error> {
         let path = group.path();
-        if !made.directory(group)? {
+        let fresh = made.directory(group)?;
+        if !fresh {
             refuse_used(&path, group)?;
         }
         let main = group.unified && self.layout == Layout::V2;
         let rules = self.devices.as_ref().filter(|_| group.has("devices"));
         let cpuset = group.has("cpuset");
         if group.writes.is_empty() && rules.is_none() && !main && !cpuset {
-            return Ok(Member::of(group));
+            return Ok(None);
         }
         let dir = Dir::open(&path)?;
         if cpuset {
@@ -126,15 +132,17 @@ impl Plan {
             }
         }
         if main {
-            self.finish_unified(&dir)?;
+            self.finish_unified(&dir, fresh)?;
+            return Ok(Some(dir));
         }
-        Ok(Member::of(group))
+        Ok(None)
     }
 
-    /// Version 2: device program and owner.
-    pub(crate) fn finish_unified(&self, dir: &Dir) -> Result<(), Error> {
+    /// Version 2: device program and owner. A fresh cgroup has no program yet.
+    pub(crate) fn finish_unified(&self, dir: &Dir, fresh: bool) -> Result<(), Error> {
         if let Some(list) = &self.devices {
-            match bpf::replace(dir, list) {
+            let put = if fresh { bpf::install } else { bpf::replace };
+            match put(dir, list) {
                 // A user without privileges cannot load it; the kernel keeps
                 // them from making device nodes anyway.
                 Err(error) if !(self.rootless && error.is_permission()) => return Err(error),

@@ -69,6 +69,21 @@ impl Dir {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
+    /// The text of a control file of one line, which the kernel gives out whole: a read
+    /// that does not fill the buffer was the last.
+    pub(crate) fn read_line(&self, file: &str) -> Result<String, Error> {
+        let failed = |errno| Error::io("read", self.path.join(file), errno);
+        let fd = self.file(file, OFlag::O_RDONLY).map_err(failed)?;
+        let mut bytes = [0; 512];
+        match read(&fd, &mut bytes) {
+            Ok(length) if length < bytes.len() => {
+                Ok(String::from_utf8_lossy(bytes.get(..length).unwrap_or_default()).into_owned())
+            }
+            Ok(_) | Err(Errno::EINTR) => self.read(file),
+            Err(errno) => Err(failed(errno)),
+        }
+    }
+
     /// Writes a control file in one write(2), as the kernel wants it.
     pub(crate) fn write(&self, file: &str, value: &str) -> Result<(), Errno> {
         write_all(self.file(file, OFlag::O_WRONLY)?.as_fd(), value)

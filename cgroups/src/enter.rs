@@ -8,6 +8,7 @@
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 
 use nix::errno::Errno;
 
@@ -61,7 +62,7 @@ impl Cgroup {
     /// # Errors
     /// When a directory or file of the cgroup cannot be opened.
     pub fn entry(&self) -> Result<Entry, Error> {
-        self.entry_of("", self.no_room)
+        self.entry_of(self.no_room)
     }
 
     /// The same without a descriptor for clone3(2): for a kernel before 5.7 (`E2BIG`,
@@ -71,16 +72,23 @@ impl Cgroup {
     /// # Errors
     /// As [`Cgroup::entry`].
     pub fn entry_by_write(&self) -> Result<Entry, Error> {
-        self.entry_of("", true)
+        self.entry_of(true)
     }
 
-    fn entry_of(&self, below: &str, by_write: bool) -> Result<Entry, Error> {
+    fn entry_of(&self, by_write: bool) -> Result<Entry, Error> {
         let mut entry = Entry::default();
         for member in &self.record.members {
             if self.pending.is_some() && self.is_systemds(member) {
                 continue;
             }
-            entry.add(&member.path.join(below), member.unified, by_write)?;
+            if member.unified && !by_write {
+                let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+                entry.into = opened.take();
+                if entry.into.is_some() {
+                    continue;
+                }
+            }
+            entry.add(&member.path, member.unified, by_write)?;
         }
         Ok(entry)
     }

@@ -56,7 +56,7 @@ pub(crate) fn enable(mount_point: &Path, leaf: &Dir, writes: &[Write]) -> Result
 }
 
 fn missing<'a>(dir: &Dir, wanted: &[&'a str]) -> Result<Vec<&'a str>, Error> {
-    let enabled = dir.read("cgroup.controllers")?;
+    let enabled = dir.read_line("cgroup.controllers")?;
     let has = |name: &str| enabled.split_whitespace().any(|word| word == name);
     Ok(wanted.iter().copied().filter(|name| !has(name)).collect())
 }

@@ -81,7 +81,18 @@ struct IdAttr {
 /// # Errors
 /// [`Error::Bpf`].
 pub(crate) fn replace(dir: &Dir, list: &AccessList) -> Result<(), Error> {
-    let old = attached(dir)?;
+    put(dir, list, attached(dir)?)
+}
+
+/// The same for a cgroup that was just made, which has no program.
+///
+/// # Errors
+/// [`Error::Bpf`].
+pub(crate) fn install(dir: &Dir, list: &AccessList) -> Result<(), Error> {
+    put(dir, list, Vec::new())
+}
+
+fn put(dir: &Dir, list: &AccessList, old: Vec<OwnedFd>) -> Result<(), Error> {
     if list.allows_everything() {
         return old.iter().try_for_each(|program| detach(dir, program));
     }

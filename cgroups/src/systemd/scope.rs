@@ -66,7 +66,7 @@ impl Cgroup {
                 continue;
             }
             self.write_members(&writes)?;
-            plan.finish_unified(&Dir::open(&member.path)?)?;
+            plan.finish_unified(&Dir::open(&member.path)?, false)?;
         }
         Ok(())
     }
