@@ -32,6 +32,12 @@ pub(super) const CASES: &[Case] = &[
         no_controller,
     ),
     case(
+        "cgroups/delegated",
+        "a writable tree belongs to the container's user",
+        delegated,
+    )
+    .needs(&[Need::CgroupV2]),
+    case(
         "cgroups/unit",
         "systemd: properties, annotations, failed units",
         unit,
@@ -334,6 +340,45 @@ fn no_controller(t: &Test) {
     } else {
         t.skip("this kernel has every controller");
     }
+}
+
+/// cgroups(7), "Cgroup delegation": the directory and the kernel's list of files, and no other.
+fn delegated(t: &Test) {
+    use std::os::unix::fs::MetadataExt as _;
+    const FIRST: u32 = 200_000;
+    let with = |options: &[&str]| {
+        let bundle = t.bundle().idle().user_namespace(FIRST, 65536);
+        let bundle = bundle
+            .namespace("cgroup", None)
+            .without_mount("/sys/fs/cgroup");
+        bundle.mount("/sys/fs/cgroup", "cgroup", "cgroup", options)
+    };
+    let owner = |c: &Container, file: &str| {
+        let path = cgroup::directory("", &c.cgroup).join(file);
+        fs::metadata(&path)
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+            .uid()
+    };
+    let c = t.start(&with(&["rw", "nosuid", "noexec", "nodev"]));
+    for file in [
+        "",
+        "cgroup.procs",
+        "cgroup.threads",
+        "cgroup.subtree_control",
+    ] {
+        assert_eq!(owner(&c, file), FIRST, "{file}");
+    }
+    for file in ["memory.max", "pids.max", "cgroup.freeze"] {
+        assert_eq!(owner(&c, file), 0, "{file}");
+    }
+    // It is theirs: a cgroup below, a process in it; the limit on all of it is not.
+    c.sh("mkdir /sys/fs/cgroup/below && echo 0 > /sys/fs/cgroup/below/cgroup.procs")
+        .ok();
+    c.sh("rmdir /sys/fs/cgroup/below").ok();
+    c.sh("echo max > /sys/fs/cgroup/pids.max")
+        .failure(&["permission denied", "can't create"]);
+    let c = t.start(&with(&["ro", "nosuid", "noexec", "nodev"]));
+    assert_eq!((owner(&c, ""), owner(&c, "cgroup.procs")), (0, 0));
 }
 
 /// The scope as systemd sees it.

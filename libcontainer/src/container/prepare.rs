@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use oci_spec::runtime::Spec;
+use oci_spec::runtime::{LinuxNamespaceType, Spec};
 
 use super::create::{Create, ManagerKind};
 use super::terminal::is_wanted;
@@ -108,8 +108,37 @@ fn cgroup_request<'a>(create: &'a Create, spec: &'a Spec, rootless: bool) -> cgr
         rootless,
         annotations: spec.annotations().as_ref(),
         resources: linux.and_then(|linux| linux.resources().as_ref()),
-        ..Default::default()
+        owner_uid: cgroup_owner(spec).filter(|_| !rootless),
     }
+}
+
+/// Who is to own the container's cgroup on version 2, as the host numbers users: the user
+/// of its process, where the container can write to its own tree and sees nothing above it.
+fn cgroup_owner(spec: &Spec) -> Option<u32> {
+    let linux = spec.linux().as_ref()?;
+    let namespaces = linux.namespaces().as_deref().unwrap_or_default();
+    let of = |kind| namespaces.iter().find(|namespace| namespace.typ() == kind);
+    of(LinuxNamespaceType::Cgroup).filter(|namespace| namespace.path().is_none())?;
+    let mounts = spec.mounts().as_deref().unwrap_or_default();
+    let tree = mounts.iter().rfind(|mount| {
+        mount.typ().as_deref() == Some("cgroup")
+            && mount.destination() == Path::new("/sys/fs/cgroup")
+    })?;
+    if tree.options().iter().flatten().any(|option| option == "ro") {
+        return None;
+    }
+    let user = spec
+        .process()
+        .as_ref()
+        .map_or(0, |process| process.user().uid());
+    if of(LinuxNamespaceType::User).is_none() {
+        return Some(user);
+    }
+    // A user namespace that is joined has its map elsewhere; nobody is named then.
+    linux.uid_mappings().iter().flatten().find_map(|map| {
+        let offset = user.checked_sub(map.container_id())?;
+        (offset < map.size()).then(|| map.host_id().checked_add(offset))?
+    })
 }
 
 impl From<ManagerKind> for cgroups::ManagerKind {
@@ -133,4 +162,37 @@ fn check_preserved(preserve: u32, listen: u32) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn owner(namespaces: &[&str], options: &[&str], uid: u32) -> Option<u32> {
+        let namespaces: Vec<_> = namespaces
+            .iter()
+            .map(|kind| json!({"type": kind}))
+            .collect();
+        let spec = json!({
+            "ociVersion": "1.2.0", "root": {"path": "rootfs"},
+            "process": {"cwd": "/", "args": ["x"], "user": {"uid": uid, "gid": 0}},
+            "mounts": [{"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": options}],
+            "linux": {"namespaces": namespaces, "uidMappings": [
+                {"containerID": 0, "hostID": 200_000, "size": 10},
+                {"containerID": 1000, "hostID": 300_000, "size": 1}]},
+        });
+        cgroup_owner(&serde_json::from_value(spec).unwrap())
+    }
+
+    #[test]
+    fn a_cgroup_is_given_to_who_can_write_to_it() {
+        let own = ["cgroup", "user"];
+        assert_eq!(owner(&own, &["nosuid"], 0), Some(200_000));
+        assert_eq!(owner(&own, &[], 1000), Some(300_000));
+        assert_eq!(owner(&own, &[], 1001), None);
+        assert_eq!(owner(&["cgroup"], &[], 7), Some(7));
+        assert_eq!(owner(&own, &["ro"], 0), None);
+        assert_eq!(owner(&["user"], &[], 0), None);
+    }
 }
