@@ -2,6 +2,9 @@
 # Cases for clients that speak docker's command line. The engine's file sets
 # $client and what differs: $missing_in_exec, $build_flags, $remove_flags, and defines box_cgroup.
 
+# shellcheck source=stats.sh
+source "$here/stats.sh"
+
 run_box() {
     "$client" run --rm --network none "$@"
 }
@@ -157,6 +160,14 @@ case_stats_top() {
     start_box busybox sleep 1000
     expect_match '^box [1-9]' "$("$client" stats --no-stream --format '{{.Name}} {{.PIDs}} {{.MemUsage}}' box)" stats
     expect_match 'sleep' "$("$client" top box)" top
+}
+
+case_stats_are_right() {
+    start_box --memory 64m busybox sh -c "$burner"
+    wait_for 60 in_box test -e /ready
+    figures_agree client_figures
+    # What people see is the same, rounded; Docker leaves out what it could write back.
+    expect_match '^3[0-9.]+Mi?B / (64MiB|67.11MB) 4$' "$("$client" stats --no-stream --format '{{.MemUsage}} {{.PIDs}}' box)" 'the line of stats'
 }
 
 case_logs() {

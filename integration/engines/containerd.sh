@@ -1,6 +1,9 @@
 # shellcheck shell=bash
 # containerd, driven with ctr. Only its daemon and its shim come between.
 
+# shellcheck source=stats.sh
+source "$here/stats.sh"
+
 image=docker.io/library/busybox:latest
 
 engine_start() {
@@ -147,6 +150,24 @@ case_metrics() {
     metrics=$(ctr task metrics --format json box)
     expect_match '"limit": ?"?67108864|"usage_limit": ?"?67108864' "$metrics" 'memory limit in metrics'
     expect_match '"pids"' "$metrics" 'pids in metrics'
+}
+
+box_events() {
+    "$runtime" --root /run/containerd/runc/default events --stats box
+}
+
+ctr_figures() {
+    ctr task metrics --format json box |
+        jq -r '[.cpu.usage.total // .cpu.usage_usec * 1000, .memory.usage.usage // .memory.usage, .memory.usage.limit // .memory.usage_limit, .pids.current] | join(" ")'
+}
+
+case_metrics_are_right() {
+    note_calls
+    ctr run --detach --runc-binary "$noting" --memory-limit=67108864 "$image" box sh -c "$burner" </dev/null >"$scratch/detached.out" 2>&1 ||
+        fail "ctr run --detach: $(<"$scratch/detached.out")"
+    wait_for 60 ctr task exec --exec-id ready box test -e /ready
+    figures_agree ctr_figures
+    asked_for_events ctr task metrics box
 }
 
 # own_limit V1-CONTROLLER V1-FILE V2-FILE: the value in container box's cgroup.

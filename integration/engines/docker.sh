@@ -70,6 +70,21 @@ runtime_state() {
     fail "the runtime does not know $1"
 }
 
+box_events() {
+    local id root
+    id=$(inspect_box '{{.Id}}')
+    for root in /run/docker/runtime-oxrun/moby /var/run/docker/runtime-runc/moby; do
+        "$runtime" --root "$root" events --stats "$id" 2>/dev/null && return
+    done
+    fail "the runtime does not know $id"
+}
+
+# The figures as the daemon hands them out, not rounded.
+client_figures() {
+    printf 'GET /containers/box/stats?stream=false&one-shot=true HTTP/1.0\r\nHost: docker\r\n\r\n' | docker system dial-stdio |
+        grep '^{' | jq -r '[.cpu_stats.cpu_usage.total_usage, .memory_stats.usage, .memory_stats.limit, .pids_stats.current] | join(" ")'
+}
+
 case_runtime_is_used() {
     expect_equal oxrun "$(docker info --format '{{.DefaultRuntime}}')" default
     start_box busybox sleep 1000

@@ -85,6 +85,20 @@ box_cgroup() {
     inspect_box '{{.State.CgroupPath}}'
 }
 
+box_events() {
+    "$runtime" --root "$state/$(basename "$runtime")" events --stats "$(inspect_box '{{.Id}}')"
+}
+
+client_figures() {
+    podman stats --no-stream --format '{{.ContainerStats.CPUNano}} {{.ContainerStats.MemUsage}} {{.ContainerStats.MemLimit}} {{.ContainerStats.PIDs}}' box
+}
+
+case_who_reads_figures() {
+    note_calls
+    podman --runtime "$noting" run --detach --network none --name box busybox sleep 1000 >/dev/null
+    asked_for_events podman stats --no-stream box
+}
+
 case_update() {
     start_box --memory 64m --memory-swap 64m busybox sleep 1000
     podman update --memory 48m --memory-swap 48m --cpu-shares 500 box
