@@ -4,7 +4,8 @@
 # host's files nor its mounts can be reached, and writes bats' output to a file.
 #
 # From the environment: root (what build.sh made), scratch (a directory of this
-# run), runtime, variant, name (of the file), output and limit (seconds).
+# run), runtime, variant, name (of the file), output and limit (seconds), and
+# machine=vm where the whole machine is there for this (see inside-vm.sh).
 set -euo pipefail
 
 say() { echo "runc suite: $*" >&2; }
@@ -56,10 +57,15 @@ make_root() {
     mkdir -p "$new" "$scratch"/{upper,work}
     mount -t overlay -o "lowerdir=$root,upperdir=$scratch/upper,workdir=$scratch/work" overlay "$new"
     mount -t proc proc "$new/proc"
-    mount -t sysfs sysfs "$new/sys"
-    make_cgroups "$new/sys/fs/cgroup"
     make_dev "$new/dev"
-    mount -t tmpfs -o mode=755 run "$new/run"
+    if [[ ${machine-} == vm ]]; then
+        mount --rbind /sys "$new/sys"
+        mount --rbind /run "$new/run" # where systemd listens
+    else
+        mount -t sysfs sysfs "$new/sys"
+        make_cgroups "$new/sys/fs/cgroup"
+        mount -t tmpfs -o mode=755 run "$new/run"
+    fi
     mount -t tmpfs -o mode=1777,size=75% tmp "$new/tmp"
     mkdir -p "$new/mnt" "$new/suite/runtime" "$new/suite/out"
     # Called by the name of the program whose place it takes. A copy: runc seals itself by an overlay
@@ -116,7 +122,9 @@ enable_cgroup() {
 
 run_bats() {
     local as=() features=${variant#rootless}
+    features=${features%-systemd}
     export RUNC=/suite/runtime/runc TMPDIR=/tmp HOME=/root
+    [[ $variant != *systemd* ]] || export RUNC_USE_SYSTEMD=yes
     export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
     unset XDG_RUNTIME_DIR
     if [[ $variant == rootless* ]]; then
@@ -124,6 +132,7 @@ run_bats() {
         if [[ $features == *idmap* ]]; then enable_idmap; else disable_idmap; fi
         [[ $features != *cgroup* ]] || enable_cgroup
         export HOME=/home/rootless
+        [[ $variant != *systemd* ]] || export XDG_RUNTIME_DIR=/run/user/1000 DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/1000/bus
         as=(setpriv --reuid rootless --regid rootless --init-groups --inh-caps=-all)
     fi
     cd /suite/source/tests/integration
