@@ -2,6 +2,7 @@
 
 mod affinity;
 mod announce;
+mod callers;
 mod caps;
 mod cgroups;
 mod check;
@@ -34,6 +35,7 @@ mod stdio;
 mod syscalls;
 mod sysctl;
 mod terminal;
+mod texts;
 mod updates;
 mod userns;
 
@@ -62,6 +64,7 @@ pub const TOPICS: &[&[Case]] = &[
     userns::CASES,
     exec::CASES,
     parsed::CASES,
+    callers::CASES,
     announce::CASES,
     commands::CASES,
     sdnotify::CASES,
@@ -70,6 +73,7 @@ pub const TOPICS: &[&[Case]] = &[
     hooks::CASES,
     leftovers::CASES,
     terminal::CASES,
+    texts::CASES,
     netdevices::CASES,
     notify::CASES,
     rootless::CASES,

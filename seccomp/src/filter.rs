@@ -5,6 +5,7 @@
 use seccompiler::{BpfProgram, BpfProgramRef};
 
 use crate::arch;
+use crate::bpf;
 use crate::check::{self, Violation};
 use crate::dump::Dump;
 use crate::error::Warning;
@@ -32,6 +33,13 @@ impl Filter {
             notifies,
             warnings,
         }
+    }
+
+    /// For a process with one thread: without `SECCOMP_FILTER_FLAG_TSYNC`, which is about the others.
+    #[must_use]
+    pub fn for_one_thread(mut self) -> Self {
+        self.flags &= !(bpf::FLAG_TSYNC | bpf::FLAG_TSYNC_ESRCH);
+        self
     }
 
     /// The instructions.

@@ -3,16 +3,17 @@
 # root of Debian sid, as root and as the user "rootless" with the suite's
 # optional features. A test is named FILE/TEST.
 #
-# Set by a suite that sources this: variants (default: root).
+# Set by a suite that sources this: release (of Debian, default: sid) and variants
+# (default: root).
 
 # shellcheck source=../../sandbox.sh
 source "$here/../sandbox.sh"
 
-: "${variants:=root}"
+: "${release:=sid}" "${variants:=root}"
 
 suite_packages() { echo bsdutils iproute2 debian-archive-keyring util-linux; }
 
-suite_build() { suite_root=$("$here/runc/build.sh"); }
+suite_build() { suite_root=$("$here/runc/build.sh" "$release"); }
 
 # suite_run LABEL PATH: Debian's runc is the one that the suite belongs to.
 suite_run() {

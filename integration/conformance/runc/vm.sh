@@ -3,7 +3,7 @@
 # files run one after the other. Overrides what suite.sh has for the host.
 
 suite_build() {
-    suite_root=$("$here/runc/build.sh")
+    suite_root=$("$here/runc/build.sh" "$release")
     "$here/../vm/build"
 }
 

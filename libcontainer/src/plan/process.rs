@@ -200,7 +200,7 @@ pub(crate) fn filter(b: &mut Builder, spec: &Spec) -> Result<Option<seccomp::Fil
     for warning in filter.warnings() {
         b.warnings.push(warning.to_string());
     }
-    Ok(Some(filter))
+    Ok(Some(filter.for_one_thread()))
 }
 
 fn install(b: &mut Builder, context: &Context<'_>) {
