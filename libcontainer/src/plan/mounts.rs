@@ -89,14 +89,34 @@ pub(crate) fn plan(b: &mut Builder, context: &Context<'_>) -> Result<Vec<Entry>>
     Ok(later)
 }
 
-/// Whether the configuration brings a `/dev` of its own, in which nothing may be made.
-pub(crate) fn binds_dev(spec: &Spec) -> bool {
-    let mounts = spec.mounts().as_deref().unwrap_or_default();
-    mounts.iter().any(|mount| {
-        let options = mount_options::parse(mount.options().as_deref().unwrap_or_default());
-        clean(mount.destination()) == "/dev"
-            && (options.bind.is_some() || mount.typ().as_deref() == Some("bind"))
-    })
+/// What the configuration has for `/dev`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dev {
+    /// The directory of the root file system.
+    Directory,
+    /// A new file system.
+    New,
+    /// A bind mount, in which nothing may be made.
+    Bound,
+}
+
+impl Dev {
+    pub(crate) fn of(spec: &Spec) -> Self {
+        let mounts = spec.mounts().as_deref().unwrap_or_default();
+        let here = mounts
+            .iter()
+            .filter(|mount| clean(mount.destination()) == "/dev");
+        here.map(|mount| {
+            let options = mount_options::parse(mount.options().as_deref().unwrap_or_default());
+            if options.bind.is_some() || mount.typ().as_deref() == Some("bind") {
+                Self::Bound
+            } else {
+                Self::New
+            }
+        })
+        .max_by_key(|dev| *dev == Self::Bound)
+        .unwrap_or(Self::Directory)
+    }
 }
 
 fn wanted<'a>(

@@ -8,7 +8,7 @@ use oci_spec::runtime::Spec;
 
 use super::builder::{Builder, at_most, c_path, clean};
 use super::kernel::propagation;
-use super::mounts::{self, host_tree, tree_propagation};
+use super::mounts::{self, Dev, host_tree, tree_propagation};
 use super::namespaces::Namespaces;
 use super::step::{Attributes, Entry, MountStep, NamespaceKind, Source, Step, TargetKind};
 use super::{CreateOptions, devices};
@@ -130,7 +130,13 @@ pub(crate) fn build(b: &mut Builder, context: &Context<'_>) -> Result<Vec<Entry>
         }
     }
     let read_only = mounts::plan(b, context)?;
-    if context.own_mounts() && !mounts::binds_dev(context.spec) {
+    let makes_devices = match Dev::of(context.spec) {
+        Dev::Bound => false,
+        Dev::New => true,
+        // Without mounts of its own it could be the host's `/dev`.
+        Dev::Directory => context.own_mounts(),
+    };
+    if makes_devices {
         devices::plan(b, context)?;
     }
     Ok(read_only)
