@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use nix::unistd::AccessFlags;
 
 use crate::cgroup::{Cgroup, Member};
 use crate::delegate;
 use crate::devices::bpf;
 use crate::dir::{self, Dir};
 use crate::error::Error;
-use crate::host::Layout;
+use crate::host::{Layout, own_cgroups};
 use crate::limits::{Refused, Write};
 use crate::plan::{Group, ManagerKind, Plan};
 use crate::subtree;
@@ -66,6 +67,31 @@ impl Drop for Made {
     }
 }
 
+/// Whether an ordinary user may make the cgroup and move a process of its own there from its
+/// present one: the kernel wants that the user may write to `cgroup.procs` of the nearest cgroup
+/// above both (cgroups(7), "Cgroups delegation").
+fn may_enter(group: &Group) -> bool {
+    let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let own = own_cgroups(&own)
+        .into_iter()
+        .find(|own| own.controllers.is_empty())
+        .map(|own| own.path)
+        .unwrap_or_default();
+    let parts = own.trim_start_matches('/').split('/');
+    let shared = parts
+        .zip(group.relative.split('/'))
+        .take_while(|(own, wanted)| own == wanted);
+    let mut above = group.mount_point.clone();
+    above.extend(shared.map(|(part, _)| part));
+    let may_write = |path: &Path| nix::unistd::access(path, AccessFlags::W_OK).is_ok();
+    let exists = group
+        .path()
+        .ancestors()
+        .find(|path| path.exists())
+        .map(Path::to_owned);
+    may_write(&above.join("cgroup.procs")) && exists.is_some_and(|path| may_write(&path))
+}
+
 impl Plan {
     /// Makes the directories, and writes the limits and the device rules. With
     /// the systemd manager what systemd makes follows in [`Cgroup::attach_unit`].
@@ -80,6 +106,9 @@ impl Plan {
         for group in &self.groups {
             if group.by_systemd {
                 members.push(Member::of(group));
+                continue;
+            }
+            if self.rootless && self.is_beside(group) && !may_enter(group) {
                 continue;
             }
             match self.create_group(group, &mut made) {
@@ -102,6 +131,11 @@ impl Plan {
         }
         made.keep();
         Ok(Cgroup::new(self, members, opened))
+    }
+
+    /// Whether the hierarchy of version 2 lies beside those of version 1 and limits nothing.
+    fn is_beside(&self, group: &Group) -> bool {
+        group.unified && self.layout != Layout::V2 && group.writes.is_empty()
     }
 
     /// Makes one directory; on version 2 returns it, for a process to be cloned into.

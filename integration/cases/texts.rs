@@ -381,4 +381,14 @@ fn rootless(t: &Test) {
         ];
         drop(t.run(&bundle.args(["true"])).failure(&phrases));
     });
+    t.row("shared PID namespace", || {
+        let delegated = cgroup::is_v2() && Need::DelegatedCgroup.unmet().is_none();
+        let bundle = t.bundle().without_namespace("pid").without_mount("/proc");
+        let bundle = bundle.mount("/proc", "none", "/proc", &["rbind"]);
+        let out = t.run(&bundle.args(["true"])).success();
+        let words = "Such configuration is strongly discouraged";
+        // Came with runc 1.2.
+        let expected = !delegated && t.runtime.kind == Kind::Oxrun;
+        assert_eq!(out.stderr.contains(words), expected, "{out}");
+    });
 }

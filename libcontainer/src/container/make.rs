@@ -72,6 +72,17 @@ pub(super) fn run(mut wanted: Create) -> Result<Made> {
     }
 }
 
+const OUT_OF_REACH: &str = "linux.namespaces: a rootless container with no cgroup and no private pid namespace. \
+     Such configuration is strongly discouraged (as it is impossible to properly kill all container's processes)";
+
+/// Whether nothing holds the container's processes together.
+fn is_out_of_reach(record: &Record) -> bool {
+    record.cgroup.rootless
+        && record.cgroup.members.is_empty()
+        && record.cgroup.unit.is_none()
+        && !record.own_pid_namespace
+}
+
 /// A container that is being made. Dropped before it is finished, it takes everything back.
 struct Making {
     undo: Undo,
@@ -109,6 +120,9 @@ impl Making {
                 None => resctrl::create(&wanted.id, wish)?,
             });
             undo.intel_rdt.clone_from(&record.intel_rdt);
+        }
+        if is_out_of_reach(&record) {
+            warnings.add(OUT_OF_REACH.to_owned());
         }
         Ok(Self {
             undo,

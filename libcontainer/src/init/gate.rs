@@ -60,6 +60,11 @@ impl Child<'_> {
             other => other?,
         }
         self.proc = None;
+        // Into a namespace that only this process holds its user can come (exec) only while it is
+        // dumpable. What others of the container could see of it is the user's own.
+        if self.gate.is_some() && self.is_a_users() {
+            process::set_dumpable(true)?;
+        }
         // A parent that dies now is noticed when it is told that all is ready.
         process::set_parent_death_signal(0)
     }

@@ -53,14 +53,17 @@ impl Child<'_> {
         Message::decode(&bytes).ok_or(UNEXPECTED)
     }
 
+    /// Whether an ordinary user has made the user namespace.
+    pub(super) fn is_a_users(&self) -> bool {
+        self.id_maps
+            .is_some_and(|maps| maps.with_helpers || maps.deny_setgroups)
+    }
+
     /// Asks the parent for something and waits until it is done.
     pub(super) fn ask(&self, request: Request) -> Result<()> {
         // An unprivileged parent may open the child's id maps only while that is dumpable, which is
         // safe: the namespaces have no other process yet.
-        let unprivileged = self
-            .id_maps
-            .is_some_and(|maps| maps.with_helpers || maps.deny_setgroups);
-        let opens_maps = request == Request::WriteIdMaps && unprivileged;
+        let opens_maps = request == Request::WriteIdMaps && self.is_a_users();
         if opens_maps {
             process::set_dumpable(true)?;
         }
