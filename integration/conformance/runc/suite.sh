@@ -15,9 +15,11 @@ suite_packages() { echo bsdutils iproute2 debian-archive-keyring util-linux; }
 
 suite_build() { suite_root=$("$here/runc/build.sh" "$release"); }
 
-# suite_run LABEL PATH: Debian's runc is the one that the suite belongs to.
+# suite_run LABEL PATH: Debian's runc is the one that the suite belongs to. crun has
+# no part: it refuses the hybrid layout of the host, and the tests want runc's words.
 suite_run() {
     local label=$1 runtime=$2 variant file
+    [[ $label != crun ]] || return 0
     [[ $label != runc ]] || runtime=$suite_root/usr/sbin/runc
     for variant in $variants; do
         for file in $(suite_files); do printf '%s %s\n' "$variant" "$file"; done
