@@ -2,6 +2,7 @@
 
 use crate::manager::Manager;
 use crate::need::Need;
+use crate::rootfs;
 use crate::sys;
 use crate::test::Test;
 use std::time::Duration;
@@ -81,6 +82,7 @@ impl Case {
         let systemd = (other_user && Manager::under_test() == Manager::Systemd)
             .then(|| "needs a user who has a systemd of their own".to_owned());
         root.or(systemd)
+            .or_else(rootfs::unmet)
             .or_else(|| self.needs.iter().find_map(Need::unmet))
     }
 }

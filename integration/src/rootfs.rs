@@ -85,6 +85,15 @@ const APPLETS: &[&str] = &[
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\ntester:x:1000:1000::/home/tester:/bin/sh\n";
 const GROUP: &str = "root:x:0:\ntty:x:5:\ntester:x:1000:\nextra:x:2000:tester\n";
 
+/// Why no root file system can be made here, or `None` when one can.
+#[must_use]
+pub fn unmet() -> Option<String> {
+    let head = fs::read(BUSYBOX).map(|program| program[..program.len().min(4096)].to_vec());
+    // A program that is not static names its loader near its beginning: elf(5), PT_INTERP.
+    let is_static = head.is_ok_and(|head| !head.windows(4).any(|text| text == b"/ld-"));
+    (!is_static).then(|| format!("needs a static {BUSYBOX} (Debian's busybox-static)"))
+}
+
 /// Makes a root file system at `dir`, which must not exist. The program file is
 /// linked from `base` when that is on the same file system, and copied there first.
 ///
