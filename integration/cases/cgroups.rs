@@ -181,7 +181,8 @@ fn many(t: &Test) {
     wait_until("systemd to forget the units", gone);
 }
 
-/// The keys of an object and of those in it; of a list, those of its first entry.
+/// The keys of an object and of those in it, with what they hold; of a list, those of its
+/// first entry.
 fn keys(value: &Value, path: &str, found: &mut BTreeSet<String>) {
     match value {
         Value::Object(members) => {
@@ -196,7 +197,10 @@ fn keys(value: &Value, path: &str, found: &mut BTreeSet<String>) {
                 keys(first, &format!("{path}/*"), found);
             }
         }
-        _ => {}
+        Value::Null => {}
+        Value::Bool(_) => drop(found.insert(format!("{path}: a truth value"))),
+        Value::Number(_) => drop(found.insert(format!("{path}: a number"))),
+        Value::String(_) => drop(found.insert(format!("{path}: a text"))),
     }
 }
 
@@ -222,12 +226,17 @@ fn stats(t: &Test) {
     let ours = t.runtime.run(["events", "--stats", &c.id]).success().json();
 
     let mut peer = t.runtime.clone();
-    peer.program = ["/usr/sbin/runc", "/usr/bin/runc"]
-        .iter()
-        .map(Path::new)
-        .find(|path| path.exists())
-        .expect("runc")
-        .to_owned();
+    // The newest first: the VM has a second one, which knows of pressure.
+    peer.program = [
+        "/usr/local/sbin/runc-sid",
+        "/usr/sbin/runc",
+        "/usr/bin/runc",
+    ]
+    .iter()
+    .map(Path::new)
+    .find(|path| path.exists())
+    .expect("runc")
+    .to_owned();
     peer.root = t.new_dir("runc");
     let other = bundle();
     other.write();
@@ -244,10 +253,14 @@ fn stats(t: &Test) {
     // Raw kernel counters, and figures that are left out when they are zero: the first
     // of the two containers reads its program from the disk, the second does not.
     let by_use = |key: &&String| {
-        ["/raw/", "/data/blkio/", "/memory/cache"]
-            .iter()
-            .any(|part| key.contains(part))
+        let parts = ["/raw/", "/data/blkio/", "/memory/cache"];
+        !key.contains("/psi") && parts.iter().any(|part| key.contains(part))
     };
+    let pressure = cgroup::is_v2() && Path::new("/proc/pressure/cpu").exists();
+    for controller in ["cpu", "memory", "blkio"] {
+        let has = own.contains(&format!("/data/{controller}/psi/some/total: a number"));
+        assert_eq!(has, pressure, "pressure of {controller}: {ours}");
+    }
     let missing: Vec<_> = wanted.difference(&own).filter(|key| !by_use(key)).collect();
     assert!(
         missing.is_empty(),

@@ -128,7 +128,7 @@ fn update(t: &Test) {
             let id = [c.id.as_str()];
             let args = ["update"].iter().chain(update.flags).chain(&id);
             t.runtime.run(args).ok();
-            shows(&c, files, None);
+            shows(&c, files);
             for (file, text) in settings(&c) {
                 // Idle and weight are one setting to the kernel; a controller may be new.
                 let same = before.get(&file).is_none_or(|old| *old == text);
