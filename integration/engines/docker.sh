@@ -81,8 +81,9 @@ box_events() {
 
 # The figures as the daemon hands them out, not rounded.
 client_figures() {
-    printf 'GET /containers/box/stats?stream=false&one-shot=true HTTP/1.0\r\nHost: docker\r\n\r\n' | docker system dial-stdio |
-        grep '^{' | jq -r '[.cpu_stats.cpu_usage.total_usage, .memory_stats.usage, .memory_stats.limit, .pids_stats.current] | join(" ")'
+    # The connection must stay open until the answer is there.
+    { printf 'GET /containers/box/stats?stream=false&one-shot=true HTTP/1.0\r\nHost: docker\r\n\r\n'; sleep 3; } |
+        docker system dial-stdio | grep '^{' | jq -r '[.cpu_stats.cpu_usage.total_usage, .memory_stats.usage, .memory_stats.limit, .pids_stats.current] | join(" ")'
 }
 
 case_runtime_is_used() {

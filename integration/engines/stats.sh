@@ -9,7 +9,7 @@
 # shellcheck disable=SC2034 # the engines use it
 burner='head -c 33554432 /dev/zero >/dev/shm/held
     sleep 1000 & sleep 1000 & sleep 1000 &
-    while read -r _ _ _ _ _ _ _ _ _ _ _ _ _ user _ </proc/self/stat; [ "$user" -lt 100 ]; do :; done
+    while read -r _ _ _ _ _ _ _ _ _ _ _ _ _ user system _ </proc/self/stat; [ $((user + system)) -lt 100 ]; do :; done
     touch /ready
     wait'
 
