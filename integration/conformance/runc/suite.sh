@@ -11,7 +11,7 @@ source "$here/../sandbox.sh"
 
 : "${release:=sid}" "${variants:=root}"
 
-suite_packages() { echo bsdutils iproute2 debian-archive-keyring util-linux; }
+suite_packages() { echo ca-certificates debian-archive-keyring util-linux xz-utils; }
 
 suite_build() { suite_root=$("$here/runc/build.sh" "$release"); }
 
