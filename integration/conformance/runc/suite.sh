@@ -3,13 +3,13 @@
 # root of Debian sid, as root and as the user "rootless" with the suite's
 # optional features. A test is named FILE/TEST.
 #
-# Set by a suite that sources this: release (of Debian, default: sid) and variants
-# (default: root).
+# Set by a suite that sources this: release (of Debian, default: sid), variants
+# (default: root) and files (default: all).
 
 # shellcheck source=../../sandbox.sh
 source "$here/../sandbox.sh"
 
-: "${release:=sid}" "${variants:=root}"
+: "${release:=sid}" "${variants:=root}" "${files:=}"
 
 suite_packages() { echo ca-certificates debian-archive-keyring util-linux xz-utils; }
 
@@ -32,7 +32,7 @@ suite_files() {
     (cd "$tests" && grep -c '^@test' ./*.bats) | sed 's|^\./||; s|\.bats:| |' | sort -k2nr | cut -d' ' -f1 |
         while read -r file; do
             # shellcheck disable=SC2053 # a pattern on purpose
-            [[ $file != ${test_pattern%%/*} ]] || echo "$file"
+            [[ -n $files && " $files " != *" $file "* || $file != ${test_pattern%%/*} ]] || echo "$file"
         done
 }
 
