@@ -7,7 +7,9 @@ programs=$1 name=$2
 # shellcheck source=../../engines/mounts.sh
 source "$(dirname "$0")/../../engines/mounts.sh"
 
-mounts_cgroup
+mounts_cgroup "$(mounts_hierarchies | sed "s|^$more_hierarchies/|/sys/fs/cgroup/|")"
+# A runtime takes the first mount of a controller that it finds.
+[[ ! -d $more_hierarchies ]] || umount "$more_hierarchies"/*
 mount -o remount,bind,ro /
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir /run/tmp
