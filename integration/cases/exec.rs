@@ -20,6 +20,11 @@ pub(super) const CASES: &[Case] = &[
     case("exec/options", "exec: options", options),
     case("exec/user", "exec --user", user),
     case("exec/process-file", "exec --process", process_file),
+    case(
+        "exec/process-file-limits",
+        "exec --process: rlimits",
+        process_file_limits,
+    ),
     case("exec/process-defaults", "exec: config's process", defaults),
     case("exec/capabilities", "exec --cap", capabilities),
     case(
@@ -242,6 +247,24 @@ fn process_file(t: &Test) {
         value["args"] = json!([]);
         run(value).failure(&[]);
     });
+}
+
+/// A process file that names no limits leaves those of the caller, who may be unable to raise them to
+/// the config's: Podman's health checks run from a unit of the user's systemd.
+fn process_file_limits(t: &Test) {
+    let limits = json!([{"type": "RLIMIT_NOFILE", "soft": 99, "hard": 101}]);
+    let _c = t.start(&t.bundle().idle().set("/process/rlimits", limits));
+    let own = std::process::Command::new("sh")
+        .args(["-c", "ulimit -n"])
+        .output()
+        .expect("a shell");
+    let file = t.new_file("process.json", &process("ulimit -n").to_string());
+    let out = t
+        .runtime
+        .run(["exec", "--process", file.to_str().unwrap(), "c1"]);
+    let own = String::from_utf8_lossy(&own.stdout).trim().to_owned();
+    assert_ne!(own, "99");
+    assert_eq!(out.success().text(), own);
 }
 
 /// Without options the process is as the config's, but for its arguments.

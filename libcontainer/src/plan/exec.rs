@@ -176,7 +176,8 @@ fn join(b: &mut Builder, namespaces: &Namespaces<'_>, facts: &Facts) -> Result<B
     Ok(birth)
 }
 
-/// What the process leaves open is as in the container.
+/// What the process leaves open is as in the container; but limits are the caller's, as with runc and
+/// crun, since the caller may lack the right to raise them to the container's.
 fn inherit(spec: &Spec, process: &Process) -> Process {
     let mut process = process.clone();
     let Some(own) = spec.process() else {
@@ -185,9 +186,6 @@ fn inherit(spec: &Spec, process: &Process) -> Process {
     let is_empty = |text: &Option<String>| text.as_deref().is_none_or(str::is_empty);
     if process.capabilities().is_none() {
         process.set_capabilities(own.capabilities().clone());
-    }
-    if process.rlimits().as_ref().is_none_or(Vec::is_empty) {
-        process.set_rlimits(own.rlimits().clone());
     }
     if is_empty(process.apparmor_profile()) {
         process.set_apparmor_profile(own.apparmor_profile().clone());
