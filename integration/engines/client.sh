@@ -298,11 +298,19 @@ case_cgroupns() {
 }
 
 case_network() {
-    "$client" run --detach --network cases --name box --publish 127.0.0.1:8007:7 busybox \
-        sh -c 'while :; do echo answer | nc -l -p 7; done' >/dev/null
-    wait_text 10 answer "$client" run --rm --network cases busybox nc -w 2 box 7
-    wait_text 10 answer timeout 3 bash -c 'cat </dev/tcp/127.0.0.1/8007'
+    answer_on_network
+    wait_text 20 answer "$client" run --rm --network cases busybox nc -w 2 box 7
     expect_equal lo "$(run_box busybox ls /sys/class/net)" 'interfaces without a network'
+}
+
+case_published_port() {
+    answer_on_network --publish 127.0.0.1:8007:7
+    wait_text 20 answer timeout 3 bash -c 'cat </dev/tcp/127.0.0.1/8007'
+}
+
+answer_on_network() {
+    "$client" run --detach --network cases --name box "$@" busybox \
+        sh -c 'while :; do echo answer | nc -l -p 7; done' >/dev/null
 }
 
 case_build() {

@@ -11,8 +11,10 @@ runc | crun) runtime=$(command -v "${runtime##*/}") ;;
     runtime=/usr/local/sbin/oxrun
     ;;
 esac
-# As the rule of udev has it, which the VM lacks: the pasta of an ordinary user opens it.
+# As the rule of udev has it, which the VM lacks: an ordinary user's pasta opens it.
 chmod 666 /dev/net/tun
+# The image has no generators of units, for a quick boot; Podman's is wanted here.
+rm -f /etc/systemd/system-generators/podman-system-generator
 install "/shared/$engine/docker-registry" /usr/local/bin/
 export here=/oxrun/integration/engines work=/shared logs=/shared/$engine cache=/nonexistent
 export runtime suite=vm suite_root=

@@ -64,15 +64,24 @@ suite_root() {
 # Unpacks ENGINE@SUITE, once; made under another name first, so that an interrupted
 # run leaves no half engine behind.
 suite_unpack() {
-    local suite=${1#*@} root new
+    local suite=${1#*@} root new lock
     root=$(suite_root "$1")
     [[ -n $root && ! -d $root ]] || return 0
+    mkdir -p "${root%/*}"
+    # Two engines may need the same at the same time.
+    exec {lock}>"$root.lock"
+    flock "$lock"
+    suite_unpack_locked "$1" || { exec {lock}>&-; return 1; }
+    exec {lock}>&-
+}
+
+suite_unpack_locked() {
+    [[ ! -d $root ]] || return 0
     echo "unpacking $1"
     new=$(mktemp -d "$work/unpack.XXXXXX")
     # shellcheck disable=SC2086 # a list of words
     suite_download "$suite" "$new" ${suite_packages[${1%@*}]} >"$work/suite.log" 2>&1 ||
         { tail -n 20 "$work/suite.log" >&2; return 1; }
-    mkdir -p "${root%/*}"
     mv "$new/root" "$root"
     rm -r "$new"
 }

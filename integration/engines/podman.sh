@@ -13,11 +13,13 @@ engine_keeps='^mount /var/lib/containers/storage/overlay$'
 # shellcheck source=client.sh
 source "$here/client.sh"
 
+# shellcheck source=podman-systemd.sh
+[[ $suite != vm ]] || source "$here/podman-systemd.sh"
+
 # Where Podman looks for its files, and units for theirs; rootless.sh has others.
 configuration=/etc/containers
 units=/etc
 user_flag=()
-state=/run
 
 engine_start() {
     mkdir -p "$configuration/containers.conf.d"
@@ -31,7 +33,9 @@ location = "127.0.0.1:5000"
 insecure = true
 END
     docs_block podman /etc/containers/containers.conf >"$configuration/containers.conf"
-    [[ $suite == vm ]] || sandbox_settings
+    if [[ $suite == vm ]]; then vm_settings; else sandbox_settings; fi
+    # For --userns=auto; an ordinary user has some.
+    ((EUID != 0)) || echo 'containers:200000:1000000' | tee -a /etc/subuid >>/etc/subgid
     podman load --input "$work/busybox.tar"
     podman image exists busybox
     podman network create cases
@@ -53,7 +57,11 @@ pids_limit = 2048
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 END
-    echo 'containers:200000:1000000' | tee -a /etc/subuid >>/etc/subgid
+}
+
+# The kernel of User Mode Linux has no packet filter.
+vm_settings() {
+    printf '[network]\nfirewall_driver = "none"\n' >"$configuration/containers.conf.d/vm.conf"
 }
 
 engine_stop() {
@@ -136,84 +144,9 @@ case_health() {
     podman healthcheck run box
 }
 
-need_systemd() {
-    [[ $suite == vm ]] || skip 'no systemd here; podman@vm and rootless@vm have one'
-}
-
 # Kernels of virtual machines may lack some.
 has_controller() {
     [[ $suite != vm ]] || grep -qw "$1" /sys/fs/cgroup/cgroup.controllers
-}
-
-case_systemd_scope() {
-    need_systemd
-    start_box busybox sleep 1000
-    expect_equal active "$(systemctl "${user_flag[@]}" is-active "libpod-$(inspect_box '{{.Id}}').scope")" 'scope of the container'
-}
-
-# In the host's cgroup namespace a container finds its own cgroup by the path that it
-# reads in /proc; in one of its own it finds nothing of the host's.
-case_cgroup_tree() {
-    need_systemd
-    # shellcheck disable=SC2016
-    run_box --cgroupns host busybox sh -c 'test -e /sys/fs/cgroup/$(cut -d: -f3 /proc/self/cgroup)/cgroup.procs'
-    expect_match 'Read-only' "$(expect_status 1 run_box --cgroupns host busybox mkdir /sys/fs/cgroup/x)" 'the tree of the host'
-    expect_status 1 run_box --cgroupns private busybox ls -d /sys/fs/cgroup/user.slice
-}
-
-case_quadlet() {
-    need_systemd
-    mkdir -p "$units/containers/systemd"
-    cat >"$units/containers/systemd/box.container" <<'END'
-# Podman 5 waits for a network, which neither the VM nor the container has.
-[Quadlet]
-DefaultDependencies=false
-[Container]
-Image=docker.io/library/busybox:latest
-ContainerName=box
-Network=none
-Exec=sleep 1000
-END
-    systemctl "${user_flag[@]}" daemon-reload
-    systemctl "${user_flag[@]}" start box.service
-    expect_equal active "$(systemctl "${user_flag[@]}" is-active box.service)" 'the unit'
-    expect_equal inside "$(in_box echo inside)" exec
-    systemctl "${user_flag[@]}" stop box.service
-    expect_status 1 podman container exists box
-    rm "$units/containers/systemd/box.container"
-    systemctl "${user_flag[@]}" daemon-reload
-}
-
-case_generated_unit() {
-    need_systemd
-    local dir=$units/systemd/system
-    ((${#user_flag[@]} == 0)) || dir=$units/systemd/user
-    mkdir -p "$dir"
-    podman create --network none --name box busybox sleep 1000
-    (cd "$dir" && podman generate systemd --new --name --files --restart-policy always --restart-sec 0 box)
-    podman rm box
-    systemctl "${user_flag[@]}" daemon-reload
-    systemctl "${user_flag[@]}" start container-box.service
-    local first
-    first=$(inspect_box '{{.State.Pid}}')
-    kill -KILL "$first"
-    wait_for 20 started_anew "$first"
-    systemctl "${user_flag[@]}" stop container-box.service
-    expect_status 1 podman container exists box
-    rm "$dir/container-box.service"
-}
-
-started_anew() {
-    local now
-    now=$(inspect_box '{{.State.Pid}}') && [[ $now != "$1" && $now != 0 ]]
-}
-
-case_health_timer() {
-    need_systemd
-    start_box --health-cmd 'test -e /healthy' --health-interval 1s --health-retries 1 busybox sleep 1000
-    wait_text 20 unhealthy podman inspect --format '{{.State.Health.Status}}' box
-    in_box touch /healthy
-    wait_text 20 healthy podman inspect --format '{{.State.Health.Status}}' box
 }
 
 case_pod() {
@@ -257,7 +190,6 @@ END
     podman kube down "$scratch/pod.yaml" || podman play kube --down "$scratch/pod.yaml"
 }
 
-
 # A client that is killed leaves conmon with the container; a conmon that is killed
 # leaves the container alone, and Podman still has to get at it.
 case_clients_killed() {
@@ -283,6 +215,6 @@ case_clients_killed() {
     # Podman 5 says first that conmon is gone.
     podman rm --force --time 0 load5 || podman rm --force --time 0 load5
     # Without conmon Podman 4 forgets, with every runtime, to have the container deleted.
-    "$runtime" --root "$state/$(basename "$runtime")" delete --force "$id" || true
+    "$runtime" delete --force "$id" || true
     expect_equal 18 "$(load_running)" 'running at the end'
 }

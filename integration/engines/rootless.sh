@@ -7,7 +7,6 @@ source "$here/podman.sh"
 configuration=$HOME/.config/containers
 user_flag=(--user)
 units=$HOME/.config
-state=/run/user/1000
 
 case_userns() {
     # Seen from the user's own namespace, in which the numbers begin anew.

@@ -2,12 +2,13 @@
 # ENGINE@vm runs in a VM with cgroup v2, systemd and AppArmor (../vm).
 
 vm_run() {
+    "$here/../vm/build" || return
     local limit=${ENGINE_LIMIT:-1500}
     mkdir -p "$logs"
     cp /usr/bin/docker-registry "$logs/"
     timeout --kill-after=5 "$limit" "$here/../vm/run" --timeout "$limit" \
         --share "$(readlink -f "$here/../..")":/oxrun:ro --share "$work:/shared" --share "${runtime%/*}:/runtime:ro" \
         --env "engine=$1" --env "case_pattern=$case_pattern" --env "runtime=/runtime/${runtime##*/}" \
-        --env ENGINE_LOAD="${ENGINE_LOAD:-20}" --env ENGINE_LOAD_RUNS="${ENGINE_LOAD_RUNS:-3}" \
+        --env ENGINE_CASE_LIMIT="${ENGINE_CASE_LIMIT:-600}" --env ENGINE_LOAD="${ENGINE_LOAD:-20}" --env ENGINE_LOAD_RUNS="${ENGINE_LOAD_RUNS:-3}" \
         --cwd / -- bash /oxrun/integration/engines/inside-vm.sh
 }
