@@ -94,7 +94,7 @@ box_cgroup() {
 }
 
 box_events() {
-    "$runtime" --root "$state/$(basename "$runtime")" events --stats "$(inspect_box '{{.Id}}')"
+    "$runtime" events --stats "$(inspect_box '{{.Id}}')"
 }
 
 client_figures() {
