@@ -85,26 +85,28 @@ pub(crate) fn perform(
         settings,
         log,
     };
-    match command.verb {
-        Verb::Create => create::create(&context),
-        Verb::Start => start::start(&context),
-        Verb::Run => run::run(&context),
-        Verb::State => state::state(&context),
-        Verb::Kill => kill::kill(&context),
-        Verb::Delete => delete::delete(&context),
-        Verb::Exec => exec::exec(&context),
-        Verb::List => list::list(&context),
-        Verb::Ps => ps::ps(&context),
-        Verb::Pause => pause::pause(&context),
-        Verb::Resume => pause::resume(&context),
-        Verb::Update => update::update(&context),
-        Verb::Events => events::events(&context),
-        Verb::Plan => plan::plan(&context),
-        Verb::Seccomp => seccomp::seccomp(&context),
-        Verb::Features => features::features(),
-        Verb::Spec => spec::spec(&context),
-        Verb::Completion => completion::completion(&context),
-    }
+    // By a pointer: were all commands made one function, all of it would come into memory with each.
+    let perform: fn(&Context<'_>) -> Result<Status, Failure> = match command.verb {
+        Verb::Create => create::create,
+        Verb::Start => start::start,
+        Verb::Run => run::run,
+        Verb::State => state::state,
+        Verb::Kill => kill::kill,
+        Verb::Delete => delete::delete,
+        Verb::Exec => exec::exec,
+        Verb::List => list::list,
+        Verb::Ps => ps::ps,
+        Verb::Pause => pause::pause,
+        Verb::Resume => pause::resume,
+        Verb::Update => update::update,
+        Verb::Events => events::events,
+        Verb::Plan => plan::plan,
+        Verb::Seccomp => seccomp::seccomp,
+        Verb::Features => |_| features::features(),
+        Verb::Spec => spec::spec,
+        Verb::Completion => completion::completion,
+    };
+    perform(&context)
 }
 
 /// Refuses combinations of options that would lose the terminal. The texts are runc's to

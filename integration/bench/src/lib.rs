@@ -3,6 +3,7 @@
 //! - `bench measure`: times, counts and memory of all runtimes in one place, as JSON.
 //! - `bench report`: tables and a picture of the results of all places.
 //! - `bench budget`: counts that do not depend on the machine, against `budget.json`.
+//! - `bench order`: an order of the program's functions for the linker.
 
 #![allow(clippy::print_stdout, clippy::print_stderr)] // a program that prints
 
@@ -19,6 +20,7 @@ pub mod measure;
 pub mod memory;
 pub mod operation;
 pub mod options;
+pub mod order;
 pub mod picture;
 pub mod report;
 pub mod results;
@@ -38,7 +40,7 @@ use std::process::ExitCode;
 pub fn command(arguments: &[String]) -> Result<ExitCode, String> {
     let (name, rest) = arguments
         .split_first()
-        .ok_or("usage: bench measure|report|budget OPTION…")?;
+        .ok_or("usage: bench measure|report|budget|order OPTION…")?;
     match name.as_str() {
         "measure" => {
             let options = options::measure(rest).map_err(|err| err.to_string())?;
@@ -59,8 +61,12 @@ pub fn command(arguments: &[String]) -> Result<ExitCode, String> {
             arguments,
             &options::budget(rest).map_err(|err| err.to_string())?,
         ),
+        "order" => order::command(
+            arguments,
+            &options::order(rest).map_err(|err| err.to_string())?,
+        ),
         other => Err(format!(
-            "unknown command {other}: allowed are measure, report, budget"
+            "unknown command {other}: allowed are measure, report, budget, order"
         )),
     }
 }

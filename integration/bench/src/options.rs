@@ -79,6 +79,15 @@ pub struct Budget {
     pub lower: bool,
 }
 
+/// Options of `bench order`.
+#[derive(Debug, Clone, Default)]
+pub struct Order {
+    /// What to run, and where.
+    pub measure: Measure,
+    /// The map that the linker wrote with the program.
+    pub map: PathBuf,
+}
+
 impl Measure {
     /// Takes one option; false when it is not one of these.
     fn take(&mut self, name: &str, parser: &mut lexopt::Parser) -> Result<bool, lexopt::Error> {
@@ -150,6 +159,23 @@ pub fn budget(arguments: &[String]) -> Result<Budget, lexopt::Error> {
             _ => return Ok(false),
         }
         Ok(true)
+    })?;
+    Ok(options)
+}
+
+/// Parses `bench order`.
+///
+/// # Errors
+/// When an option is unknown or its value is wrong.
+pub fn order(arguments: &[String]) -> Result<Order, lexopt::Error> {
+    let mut options = Order::default();
+    let map = &mut options.map;
+    parse(&mut options.measure, arguments, |name, parser| {
+        let is_map = name == "map";
+        if is_map {
+            *map = parser.value()?.into();
+        }
+        Ok(is_map)
     })?;
     Ok(options)
 }
