@@ -198,7 +198,7 @@ case_clients_killed() {
         podman run --network none --name "load$i" busybox sleep 1000 >/dev/null 2>&1 &
         clients+=($!)
     done
-    wait_text 30 20 load_running
+    wait_text 120 20 load_running
     kill -KILL "${clients[@]}"
     expect_equal 20 "$(load_running)" 'running without their clients'
     in_parallel 4 20 load_exec
