@@ -7,7 +7,7 @@
 declare -A tool_packages=(
     [common]='busybox-static jq util-linux procps iproute2'
     [rootfs]='mmdebstrap'
-    [containerd]=''
+    [containerd]='golang-go golang-github-containerd-go-runc-dev'
     [podman]='iptables docker-registry'
     [docker]='iptables docker-registry'
     [cri]='python3-grpcio python3-protobuf python3-websocket protobuf-compiler containernetworking-plugins iptables'
