@@ -94,6 +94,7 @@ packages_install() { # PACKAGE…
     progress "installing ${missing[*]}"
     # RUNLEVEL=1 keeps package scripts from starting services on the host.
     RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive bash -ec '
+        mkdir -p /run/lock
         exec 9>/run/lock/oxrun-conformance.apt
         flock 9
         apt-get update -qq
