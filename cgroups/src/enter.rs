@@ -15,7 +15,7 @@ use nix::errno::Errno;
 use crate::cgroup::{Cgroup, Member};
 use crate::dir::{self, Dir};
 use crate::error::Error;
-use crate::host::own_cgroups;
+use crate::host::{Layout, own_cgroups};
 use crate::path;
 
 /// What a child needs to get into a cgroup. All descriptors are close-on-exec.
@@ -147,7 +147,8 @@ impl Cgroup {
         let file = PathBuf::from(format!("/proc/{pid}/cgroup"));
         let text = fs::read_to_string(&file)
             .map_err(|error| Error::io("read", &file, crate::error::errno_of(&error)))?;
-        let Some(member) = self.member("").filter(|member| member.unified) else {
+        let unified = self.member("").filter(|member| member.unified);
+        let Some(member) = unified.filter(|_| self.record.layout == Layout::V2) else {
             return self.entry();
         };
         let own = own_cgroups(&text)

@@ -130,6 +130,7 @@ impl Container {
             cgroup: Entrance {
                 cgroup: &cgroup,
                 below: &exec.cgroups,
+                beside: Some(self.record.init_process_pid),
             },
             gate: None,
             stdio: exec.options.stdio.take(),

@@ -164,6 +164,7 @@ impl Making {
             cgroup: Entrance {
                 cgroup: held(&self.undo.cgroup)?,
                 below: &[],
+                beside: None,
             },
             gate,
             stdio: wanted.process.stdio.take(),

@@ -34,6 +34,9 @@ pub(crate) struct Entrance<'a> {
     pub(crate) cgroup: &'a Cgroup,
     /// `exec --cgroup`
     pub(crate) below: &'a [String],
+    /// The container's first process. Where it has moved to a cgroup of its own making, the
+    /// container's may take no process.
+    pub(crate) beside: Option<i32>,
 }
 
 impl Entrance<'_> {
@@ -45,8 +48,16 @@ impl Entrance<'_> {
         }
     }
 
-    fn entry_by_write(&self) -> Result<Entry> {
-        self.cgroup.entry_by_write().map_err(cgroup_error)
+    /// The second way, when the clone has failed with this error.
+    fn entry_after(&self, errno: i32) -> Result<Entry> {
+        match self.beside {
+            Some(pid) if errno == libc::EBUSY && self.below.is_empty() => {
+                self.cgroup.entry_beside(pid)
+            }
+            // A kernel before 5.7, or a limit that counts the clone but not a later entry.
+            _ => self.cgroup.entry_by_write(),
+        }
+        .map_err(cgroup_error)
     }
 }
 
@@ -88,10 +99,9 @@ pub(crate) fn bear(plan: &mut Plan, cradle: Cradle<'_>) -> Result<Child> {
         })
     };
     let born = match bear_into(&entry) {
-        // A kernel before 5.7, or a limit that counts the clone but not a later entry.
-        Err(_) if entry.into.is_some() => {
-            let by_write = cradle.cgroup.entry_by_write();
-            by_write.map(|entry| bear_into(&entry))
+        Err(fault) if entry.into.is_some() => {
+            let second = cradle.cgroup.entry_after(fault.errno);
+            second.map(|entry| bear_into(&entry))
         }
         born => Ok(born),
     };
