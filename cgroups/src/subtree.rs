@@ -11,9 +11,10 @@ use crate::limits::Write;
 use crate::plan::Group;
 
 /// Controllers that are enabled where they are to be had, though no limit asks
-/// for them: engines show the use of CPU time, memory, block devices and tasks of
-/// every container. (A systemd unit gets the same by its accounting properties.)
-const ACCOUNTING: [&str; 4] = ["cpu", "io", "memory", "pids"];
+/// for them: engines show the use of CPU time, memory, huge pages, block devices and tasks
+/// of every container. (A systemd unit gets the same by its accounting properties and
+/// delegation.)
+const ACCOUNTING: [&str; 5] = ["cpu", "io", "memory", "pids", "hugetlb"];
 
 /// Enables controllers in the cgroups above `leaf`, from the top, where they are
 /// wanted and not enabled yet. The usual case is one read.
