@@ -1,18 +1,27 @@
-//! Tells the linker where to put what in the optimised program.
+//! Tells the linker where the program begins, and where to put what in the optimised one.
 
 use std::env::var;
 
 fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=link");
+    println!("cargo::rustc-check-cfg=cfg(begins_at_entry)");
     let is = |name, value: &str| var(name).is_ok_and(|found| found == value);
-    // Debug builds unwind; other C libraries have not been tried.
-    let wanted = is("PROFILE", "release")
-        && is("CARGO_CFG_TARGET_OS", "linux")
-        && is("CARGO_CFG_TARGET_ENV", "gnu");
+    // Other C libraries have not been tried.
+    if !is("CARGO_CFG_TARGET_OS", "linux") || !is("CARGO_CFG_TARGET_ENV", "gnu") {
+        return;
+    }
+    let features = var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
+    let is_static = features.split(',').any(|name| name == "crt-static");
+    if is_static && is("CARGO_CFG_TARGET_ARCH", "x86_64") {
+        println!("cargo::rustc-cfg=begins_at_entry");
+        println!("cargo::rustc-link-arg-bins=-Wl,--entry=oxrun_start");
+    }
     let Ok(directory) = var("CARGO_MANIFEST_DIR") else {
         return;
     };
-    if wanted {
+    // Debug builds unwind.
+    if is("PROFILE", "release") {
         for script in ["order.ld", "unwind.ld"] {
             println!("cargo::rustc-link-arg-bins=-Wl,-T,{directory}/link/{script}");
         }

@@ -87,6 +87,7 @@ const UNSAFE: &[&str] = &[
     "cgroups/src/devices/bpf.rs",
     "seccomp/src/install.rs",
     "runtime-cli/src/main.rs",
+    "runtime-cli/src/entry.rs",
 ];
 
 /// The crates that are shipped.

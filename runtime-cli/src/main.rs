@@ -8,6 +8,10 @@
 #![deny(unsafe_code)]
 #![cfg_attr(target_env = "gnu", no_main)]
 
+#[cfg(begins_at_entry)]
+#[allow(unsafe_code)]
+mod entry;
+
 #[cfg(not(target_env = "gnu"))]
 fn main() -> std::process::ExitCode {
     oxrun::main().into()

@@ -1,0 +1,243 @@
+//! Where the program begins: before the C library.
+//!
+//! A program that enters containers executes itself anew to be sealed (`libcontainer::seal`). Whatever
+//! it has done until then is done twice: the start of the C library, with its fourteen system calls and
+//! 68 CPUID instructions, which are traps in a virtual machine, is best not among it. So the kernel
+//! starts the program here, this does what `seal` would do, and everything that is not as it should be
+//! is left to the ordinary start and to `seal`, which tells what is wrong.
+//!
+//! Nothing works here yet: no thread-local memory, no function of the C library, which chooses between
+//! implementations when it starts. Loops read by `read_volatile`, so that the compiler makes no call of
+//! `strlen` or `memcmp` of them, and no value has more than a few words, which it would copy by `memcpy`.
+
+use core::arch::{asm, naked_asm};
+use core::ffi::c_char;
+use core::ptr;
+
+/// What tells the program that it was executed by this, as `libcontainer::seal` has it.
+const MARK: &[u8] = b"_OXRUN_SEALED=1\0";
+/// The commands that enter containers. One that is none, but a value of an option, does no harm.
+const RUN: &[u8] = b"run\0";
+const CREATE: &[u8] = b"create\0";
+const EXEC: &[u8] = b"exec\0";
+const OWN_FILE: &[u8] = b"/proc/self/exe\0";
+
+/// More variables than any caller passes; with more, the ordinary start does it.
+const ROOM: usize = 1024;
+
+const SYS_EXECVEAT: usize = 322;
+const SYS_OPEN_TREE: usize = 428;
+const SYS_MOUNT_SETATTR: usize = 442;
+const SYS_OPEN_TREE_ATTR: usize = 467;
+const AT_FDCWD: usize = (-100_isize).cast_unsigned();
+const AT_EMPTY_PATH: usize = 0x1000;
+const OPEN_TREE_CLONE: usize = 1;
+const O_CLOEXEC: usize = 0o2_000_000;
+const MOUNT_ATTR_RDONLY: u64 = 1;
+const AT_EUID: usize = 12;
+
+/// The kernel's `struct mount_attr`.
+#[repr(C)]
+struct MountAttr {
+    set: u64,
+    clear: u64,
+    propagation: u64,
+    userns: u64,
+}
+
+static READ_ONLY: MountAttr = MountAttr {
+    set: MOUNT_ATTR_RDONLY,
+    clear: 0,
+    propagation: 0,
+    userns: 0,
+};
+
+/// The environment of the next execution. Used once, before there can be a second thread.
+static mut ENVIRONMENT: [*const c_char; ROOM] = [ptr::null(); ROOM];
+
+/// Keeps the entry, which only the linker names.
+#[used]
+static ENTRY: unsafe extern "C" fn() -> ! = oxrun_start;
+
+/// Calls [`before_start`] with the stack as the kernel made it, then goes on to the C library's start,
+/// which finds everything as if it were the first.
+// SAFETY: no other function of the program has this name.
+#[unsafe(naked)]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn oxrun_start() -> ! {
+    naked_asm!(
+        "xor ebp, ebp",
+        "mov rbx, rsp",
+        "mov rdi, rsp",
+        "and rsp, -16",
+        "call {before}",
+        "mov rsp, rbx",
+        "xor edx, edx",
+        "xor ebx, ebx",
+        "jmp _start",
+        before = sym before_start,
+    )
+}
+
+/// Executes the program from a read-only clone of its file's mount. Returns where that is not wanted,
+/// or fails.
+///
+/// # Safety
+/// `stack` is what the kernel passes a new program: the number of its arguments, those and a null, the
+/// environment and a null, the auxiliary vector.
+unsafe extern "C" fn before_start(stack: *const usize) {
+    // SAFETY: the kernel's layout, as promised.
+    unsafe {
+        let count = ptr::read_volatile(stack);
+        let argv = stack.add(1).cast::<*const c_char>();
+        let envp = argv.add(count).add(1);
+        if !enters_container(argv, count) {
+            return;
+        }
+        let environment = (&raw mut ENVIRONMENT).cast::<*const c_char>();
+        let mut length = 0;
+        loop {
+            let variable = ptr::read_volatile(envp.add(length));
+            if variable.is_null() {
+                break;
+            }
+            // The sealed program itself, or a caller who says so: `seal` looks closer.
+            if is(variable, MARK) || length + 2 >= ROOM {
+                return;
+            }
+            environment.add(length).write_volatile(variable);
+            length += 1;
+        }
+        // The kernel tells the user, so that nobody need be asked.
+        if auxiliary(envp.add(length).add(1).cast(), AT_EUID) != Some(0) {
+            return;
+        }
+        environment.add(length).write_volatile(MARK.as_ptr().cast());
+        environment.add(length + 1).write_volatile(ptr::null());
+        if let Some(file) = read_only_clone() {
+            let empty = OWN_FILE.as_ptr() as usize + OWN_FILE.len() - 1;
+            let (argv, environment) = (argv as usize, environment as usize);
+            system_call(SYS_EXECVEAT, file, empty, argv, environment, AT_EMPTY_PATH);
+        }
+    }
+}
+
+/// Whether an argument is the name of a command that enters containers.
+///
+/// # Safety
+/// There are `count` arguments.
+unsafe fn enters_container(argv: *const *const c_char, count: usize) -> bool {
+    let mut index = 1;
+    while index < count {
+        // SAFETY: `index` is below the number of arguments, each of which is text with a zero behind.
+        unsafe {
+            let argument = ptr::read_volatile(argv.add(index));
+            if is(argument, RUN) || is(argument, CREATE) || is(argument, EXEC) {
+                return true;
+            }
+        }
+        index += 1;
+    }
+    false
+}
+
+/// Whether a text is the same as another one, which has its zero.
+///
+/// # Safety
+/// `text` ends with a zero.
+unsafe fn is(text: *const c_char, other: &[u8]) -> bool {
+    let (text, other, length) = (text.cast::<u8>(), other.as_ptr(), other.len());
+    let mut index = 0;
+    while index < length {
+        // SAFETY: the texts were equal until here, and the zero is the other's last byte.
+        let same =
+            unsafe { ptr::read_volatile(text.add(index)) == ptr::read_volatile(other.add(index)) };
+        if !same {
+            return false;
+        }
+        index += 1;
+    }
+    true
+}
+
+/// A value of the auxiliary vector (getauxval(3)).
+///
+/// # Safety
+/// `vector` is the auxiliary vector.
+unsafe fn auxiliary(vector: *const usize, wanted: usize) -> Option<usize> {
+    let mut at = vector;
+    loop {
+        // SAFETY: pairs, of which the last has the key 0.
+        let (key, value) = unsafe { (ptr::read_volatile(at), ptr::read_volatile(at.add(1))) };
+        if key == wanted {
+            return Some(value);
+        }
+        if key == 0 {
+            return None;
+        }
+        // SAFETY: as above.
+        at = unsafe { at.add(2) };
+    }
+}
+
+/// A detached, read-only clone of the mount of the program's own file.
+fn read_only_clone() -> Option<usize> {
+    let attributes = (&raw const READ_ONLY) as usize;
+    let path = OWN_FILE.as_ptr() as usize;
+    let empty = path + OWN_FILE.len() - 1;
+    let flags = OPEN_TREE_CLONE | O_CLOEXEC;
+    let size = size_of::<MountAttr>();
+    // SAFETY: the path ends with a zero, and the structure is the kernel's, of this size.
+    unsafe {
+        let tree = system_call(SYS_OPEN_TREE_ATTR, AT_FDCWD, path, flags, attributes, size);
+        if tree >= 0 {
+            return Some(tree.cast_unsigned());
+        }
+        // Kernels before 6.15 want two calls.
+        let tree = system_call(SYS_OPEN_TREE, AT_FDCWD, path, flags, 0, 0);
+        if tree < 0 {
+            return None;
+        }
+        let tree = tree.cast_unsigned();
+        let set = system_call(
+            SYS_MOUNT_SETATTR,
+            tree,
+            empty,
+            AT_EMPTY_PATH,
+            attributes,
+            size,
+        );
+        (set == 0).then_some(tree)
+    }
+}
+
+/// Makes a system call; a negative result is an error.
+///
+/// # Safety
+/// The arguments are what that system call takes.
+unsafe fn system_call(
+    number: usize,
+    one: usize,
+    two: usize,
+    three: usize,
+    four: usize,
+    five: usize,
+) -> isize {
+    let result: isize;
+    // SAFETY: the kernel keeps all registers but these; the caller vouches for the arguments.
+    unsafe {
+        asm!(
+            "syscall",
+            inlateout("rax") number.cast_signed() => result,
+            in("rdi") one,
+            in("rsi") two,
+            in("rdx") three,
+            in("r10") four,
+            in("r8") five,
+            lateout("rcx") _,
+            lateout("r11") _,
+            options(nostack),
+        );
+    }
+    result
+}
