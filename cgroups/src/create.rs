@@ -113,7 +113,7 @@ impl Plan {
             }
             match self.create_group(group, &mut made) {
                 Ok(dir) => {
-                    opened = opened.or(dir.map(Dir::into_fd));
+                    opened = opened.or(dir.and_then(Dir::into_fd));
                     members.push(Member::of(group));
                 }
                 Err(error) if self.optional && error.is_permission() => {
@@ -151,7 +151,10 @@ impl Plan {
         if group.writes.is_empty() && rules.is_none() && !main && !cpuset {
             return Ok(None);
         }
-        let dir = Dir::open(&path)?;
+        let dir = match main {
+            true => Dir::open(&path)?,
+            false => Dir::by_path(&path),
+        };
         if cpuset {
             subtree::inherit_cpuset(group, &dir)?;
         }

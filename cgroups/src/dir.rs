@@ -19,7 +19,9 @@ const MAX_FILE: usize = 16 << 20;
 /// container (CVE-2024-21626).
 #[derive(Debug)]
 pub(crate) struct Dir {
-    fd: OwnedFd,
+    /// `None` of a version 1 directory that was just made: the few files that are written there then
+    /// are opened by their paths, in which nobody but the kernel makes entries.
+    fd: Option<OwnedFd>,
     path: PathBuf,
 }
 
@@ -29,23 +31,39 @@ impl Dir {
         let fd = openat(AT_FDCWD, path, flags, Mode::empty())
             .map_err(|errno| Error::io("openat", path, errno))?;
         Ok(Dir {
-            fd,
+            fd: Some(fd),
             path: path.to_owned(),
         })
+    }
+
+    /// The directory at an absolute path, without opening it.
+    pub(crate) fn by_path(path: &Path) -> Dir {
+        Dir {
+            fd: None,
+            path: path.to_owned(),
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    pub(crate) fn into_fd(self) -> OwnedFd {
+    pub(crate) fn into_fd(self) -> Option<OwnedFd> {
         self.fd
+    }
+
+    /// The open directory.
+    pub(crate) fn descriptor(&self) -> Result<BorrowedFd<'_>, Errno> {
+        self.fd.as_ref().map(AsFd::as_fd).ok_or(Errno::EBADF)
     }
 
     /// Opens a control file. `file` must be a single name.
     pub(crate) fn file(&self, file: &str, access: OFlag) -> Result<OwnedFd, Errno> {
         let flags = access | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        openat(&self.fd, file, flags, Mode::empty())
+        match &self.fd {
+            Some(fd) => openat(fd, file, flags, Mode::empty()),
+            None => openat(AT_FDCWD, &self.path.join(file), flags, Mode::empty()),
+        }
     }
 
     /// The text of a control file.
@@ -64,8 +82,12 @@ impl Dir {
     }
 
     pub(crate) fn try_read(&self, file: &str) -> Result<String, Errno> {
-        let file = self.file(file, OFlag::O_RDONLY)?;
-        let bytes = read_to_end(file.as_fd(), 256)?;
+        let opened = self.file(file, OFlag::O_RDONLY)?;
+        let bytes = match file {
+            // One entry a process, as many as fit at a time.
+            "cgroup.procs" | "tasks" => read_to_end(opened.as_fd(), 256)?,
+            _ => read_record(opened.as_fd(), 256)?,
+        };
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
@@ -92,28 +114,35 @@ impl Dir {
     /// Gives the cgroup, or a file of it, to a user.
     pub(crate) fn chown(&self, file: &str, uid: u32) -> Result<(), Errno> {
         let flags = AtFlags::AT_EMPTY_PATH | AtFlags::AT_SYMLINK_NOFOLLOW;
-        fchownat(&self.fd, file, Some(Uid::from_raw(uid)), None::<Gid>, flags)
+        fchownat(
+            self.descriptor()?,
+            file,
+            Some(Uid::from_raw(uid)),
+            None::<Gid>,
+            flags,
+        )
     }
 
     /// Opens a directory below this one (or `..`).
     pub(crate) fn child(&self, name: &str) -> Result<Dir, Errno> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let fd = openat(&self.fd, name, flags, Mode::empty())?;
+        let fd = openat(self.descriptor()?, name, flags, Mode::empty())?;
         let path = match name {
             ".." => self.path.parent().unwrap_or(&self.path).to_owned(),
             name => self.path.join(name),
         };
+        let fd = Some(fd);
         Ok(Dir { fd, path })
     }
 
     pub(crate) fn rmdir(&self, name: &str) -> Result<(), Errno> {
-        unlinkat(&self.fd, name, UnlinkatFlags::RemoveDir)
+        unlinkat(self.descriptor()?, name, UnlinkatFlags::RemoveDir)
     }
 
     /// The names of the cgroups directly below.
     pub(crate) fn children(&self) -> Result<Vec<String>, Errno> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let mut listing = nix::dir::Dir::openat(&self.fd, ".", flags, Mode::empty())?;
+        let mut listing = nix::dir::Dir::openat(self.descriptor()?, ".", flags, Mode::empty())?;
         let mut names = Vec::new();
         for entry in listing.iter() {
             let entry = entry?;
@@ -132,14 +161,22 @@ impl Dir {
     }
 }
 
-impl AsFd for Dir {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
-    }
-}
-
 /// Reads a file to its end, by two calls where it is not longer than usual.
 pub(crate) fn read_to_end(fd: BorrowedFd<'_>, usual: usize) -> Result<Vec<u8>, Errno> {
+    read_until(fd, usual, |_| false)
+}
+
+/// Reads a file that the kernel shows as one record, by one call where it is not longer than usual:
+/// what is less than was asked for is all that is left (seq_file's `single_open`).
+pub(crate) fn read_record(fd: BorrowedFd<'_>, usual: usize) -> Result<Vec<u8>, Errno> {
+    read_until(fd, usual, |is_short| is_short)
+}
+
+fn read_until(
+    fd: BorrowedFd<'_>,
+    usual: usize,
+    is_all: impl Fn(bool) -> bool,
+) -> Result<Vec<u8>, Errno> {
     let mut bytes = Vec::new();
     let mut length = 0;
     while length < MAX_FILE {
@@ -148,7 +185,12 @@ pub(crate) fn read_to_end(fd: BorrowedFd<'_>, usual: usize) -> Result<Vec<u8>, E
         }
         match read(fd, bytes.get_mut(length..).unwrap_or_default()) {
             Ok(0) => break,
-            Ok(read) => length += read,
+            Ok(read) => {
+                length += read;
+                if is_all(length < bytes.len()) {
+                    break;
+                }
+            }
             Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno),
         }

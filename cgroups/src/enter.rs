@@ -31,7 +31,7 @@ impl Entry {
     fn add(&mut self, path: &Path, unified: bool, by_write: bool) -> Result<(), Error> {
         if unified && !by_write {
             let dir = Dir::open(path).map_err(|error| joining(path, error))?;
-            self.into = Some(dir.into_fd());
+            self.into = dir.into_fd();
             return Ok(());
         }
         let file = path.join(if unified { "cgroup.procs" } else { "tasks" });

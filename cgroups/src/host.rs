@@ -2,7 +2,7 @@
 
 mod parse;
 
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::PathBuf;
 
 use nix::fcntl::OFlag;
@@ -10,7 +10,7 @@ use nix::sys::stat::Mode;
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
 use serde::{Deserialize, Serialize};
 
-use crate::dir::read_to_end;
+use crate::dir::{read_record, read_to_end};
 use crate::error::Error;
 pub use parse::{Mount, OwnCgroup, mounts, own_cgroups};
 
@@ -75,18 +75,44 @@ pub struct Host {
     pub euid: u32,
 }
 
+/// What [`Host::probe_for`] is to find out beside the hierarchies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The caller's own cgroup: for a path that is relative to it, and for a caller who may get none of
+    /// its own making. It is `/` where it is not wanted and not known.
+    pub own: bool,
+    /// Whether systemd is the service manager; `false` where it is not wanted.
+    pub systemd: bool,
+}
+
 impl Host {
     /// Looks at the host.
-    ///
-    /// On version 2 this is one statfs(2), `/proc/self/cgroup` and a stat of
-    /// systemd's directory; otherwise `/proc/self/mountinfo` is read as well.
     ///
     /// # Errors
     /// When no cgroup file system is mounted, or a file cannot be read.
     pub fn probe() -> Result<Host, Error> {
-        let own = own_cgroups(&read("/proc/self/cgroup")?);
+        Self::probe_for(Wanted {
+            own: true,
+            systemd: true,
+        })
+    }
+
+    /// Looks at the host as far as is wanted.
+    ///
+    /// On version 2 this is one statfs(2), and where they are wanted `/proc/self/cgroup` and a stat of
+    /// systemd's directory; otherwise `/proc/self/mountinfo` is read as well.
+    ///
+    /// # Errors
+    /// When no cgroup file system is mounted, or a file cannot be read.
+    pub fn probe_for(wanted: Wanted) -> Result<Host, Error> {
         let unified =
             statfs(UNIFIED).is_ok_and(|statfs| statfs.filesystem_type() == CGROUP2_SUPER_MAGIC);
+        // On version 1 it also names the hierarchies.
+        let own = if wanted.own || !unified {
+            own_cgroups(&read("/proc/self/cgroup", read_record)?)
+        } else {
+            Vec::new()
+        };
         let mounts = if unified {
             vec![Mount {
                 root: "/".into(),
@@ -94,10 +120,11 @@ impl Host {
                 controllers: None,
             }]
         } else {
-            mounts(&read("/proc/self/mountinfo")?)
+            mounts(&read("/proc/self/mountinfo", read_to_end)?)
         };
-        let systemd = nix::sys::stat::stat("/run/systemd/system")
-            .is_ok_and(|found| found.st_mode & libc::S_IFMT == libc::S_IFDIR);
+        let systemd = wanted.systemd
+            && nix::sys::stat::stat("/run/systemd/system")
+                .is_ok_and(|found| found.st_mode & libc::S_IFMT == libc::S_IFDIR);
         let euid = nix::unistd::geteuid().as_raw();
         Host::assemble(&mounts, &own, systemd, euid)
     }
@@ -168,10 +195,12 @@ impl Host {
     }
 }
 
-fn read(path: &str) -> Result<String, Error> {
+type Read = fn(BorrowedFd<'_>, usize) -> Result<Vec<u8>, nix::Error>;
+
+fn read(path: &str, all: Read) -> Result<String, Error> {
     let failed = |errno| Error::io("read", path, errno);
     let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
     let file = nix::fcntl::open(path, flags, Mode::empty()).map_err(failed)?;
-    let bytes = read_to_end(file.as_fd(), 4096).map_err(failed)?;
+    let bytes = all(file.as_fd(), 4096).map_err(failed)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -65,5 +65,5 @@ pub use enter::{Entry, SubCgroups};
 pub use error::{Error, reason};
 pub use events::{MemoryEvent, OomEvents};
 pub use freeze::FreezerState;
-pub use host::{Hierarchy, Host, Layout, Mount, OwnCgroup, mounts, own_cgroups};
+pub use host::{Hierarchy, Host, Layout, Mount, OwnCgroup, Wanted, mounts, own_cgroups};
 pub use plan::{Group, ManagerKind, Plan, Request, plan};

@@ -29,15 +29,18 @@ pub(crate) fn enable(mount_point: &Path, leaf: &Dir, writes: &[Write]) -> Result
             wanted.push(&write.controller);
         }
     }
-    if missing(leaf, &wanted)?.is_empty() {
-        return Ok(());
-    }
+    wanted = missing(leaf, &wanted)?;
+    // What the topmost cgroup does not have none below it can get.
+    let top = missing(&Dir::by_path(mount_point), &wanted)?;
+    let absent = wanted.iter().all(|name| top.contains(name));
     let mut current = mount_point.to_owned();
     let mut reason = "this kernel, or the cgroup above, does not have it";
     for part in leaf
         .path()
         .strip_prefix(mount_point)
         .unwrap_or(Path::new(""))
+        .iter()
+        .take_while(|_| !absent)
     {
         let parent = Dir::open(&current)?;
         if let Some(why) = enable_in(&parent, &wanted)? {
@@ -45,7 +48,10 @@ pub(crate) fn enable(mount_point: &Path, leaf: &Dir, writes: &[Write]) -> Result
         }
         current.push(part);
     }
-    let missing = missing(leaf, &wanted)?;
+    let missing = match absent {
+        true => wanted,
+        false => missing(leaf, &wanted)?,
+    };
     match required().find(|write| missing.contains(&&*write.controller)) {
         None => Ok(()),
         Some(write) => Err(Error::NoController {
@@ -101,7 +107,7 @@ pub(crate) fn inherit_cpuset(group: &Group, own: &Dir) -> Result<(), Error> {
         .map_or("", |(above, _)| above);
     let mut empty = Vec::new();
     let (prefix, cpus, mems) = loop {
-        let dir = Dir::open(&group.mount_point.join(above))?;
+        let dir = Dir::by_path(&group.mount_point.join(above));
         let (prefix, cpus, mems) = cpuset_of(&dir)?;
         if above.is_empty() || !(cpus.is_empty() || mems.is_empty()) {
             break (prefix, cpus, mems);

@@ -1,7 +1,7 @@
 //! Loading and attaching the device program: bpf(2). The only unsafe code of this crate.
 #![allow(unsafe_code)]
 
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::libc;
@@ -143,6 +143,12 @@ fn load(program: &[Instruction]) -> Result<OwnedFd, Error> {
     }
 }
 
+/// The cgroup as the kernel wants it.
+fn target(dir: &Dir) -> Result<u32, Error> {
+    let opened = dir.descriptor().map_err(failed("BPF_CGROUP_DEVICE"))?;
+    Ok(number(opened.as_raw_fd()))
+}
+
 /// The last lines of the verifier's log, on one line.
 fn tail(log: &[u8]) -> String {
     let end = log.iter().position(|byte| *byte == 0).unwrap_or(log.len());
@@ -156,7 +162,7 @@ fn tail(log: &[u8]) -> String {
 
 fn attach(dir: &Dir, program: &OwnedFd, instead: Option<&OwnedFd>) -> Result<(), Error> {
     let mut attr = AttachAttr {
-        target_fd: number(dir.as_fd().as_raw_fd()),
+        target_fd: target(dir)?,
         attach_bpf_fd: number(program.as_raw_fd()),
         attach_type: ATTACH_CGROUP_DEVICE,
         attach_flags: ALLOW_MULTI | if instead.is_some() { REPLACE } else { 0 },
@@ -170,7 +176,7 @@ fn attach(dir: &Dir, program: &OwnedFd, instead: Option<&OwnedFd>) -> Result<(),
 
 fn detach(dir: &Dir, program: &OwnedFd) -> Result<(), Error> {
     let mut attr = AttachAttr {
-        target_fd: number(dir.as_fd().as_raw_fd()),
+        target_fd: target(dir)?,
         attach_bpf_fd: number(program.as_raw_fd()),
         attach_type: ATTACH_CGROUP_DEVICE,
         ..AttachAttr::default()
@@ -186,7 +192,7 @@ fn detach(dir: &Dir, program: &OwnedFd) -> Result<(), Error> {
 fn attached(dir: &Dir) -> Result<Vec<OwnedFd>, Error> {
     let mut ids = [0u32; MAX_PROGRAMS];
     let mut attr = QueryAttr {
-        target_fd: number(dir.as_fd().as_raw_fd()),
+        target_fd: target(dir)?,
         attach_type: ATTACH_CGROUP_DEVICE,
         prog_ids: ids.as_mut_ptr() as u64,
         prog_cnt: u32::try_from(ids.len()).unwrap_or_default(),
