@@ -22,6 +22,7 @@ mod state;
 mod terminal;
 mod warnings;
 
+use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -48,10 +49,12 @@ use crate::store::{self, Directory, Record};
 #[derive(Debug)]
 pub struct Container {
     /// Its state directory, open.
-    directory: OwnedFd,
+    directory: Arc<File>,
     /// Where that is.
     path: PathBuf,
     record: Record,
+    /// Whether it was being created when the record was read.
+    creating: bool,
     proc: Proc,
     warnings: Vec<String>,
     /// The first process, where this program has made it: it stays reachable after its end.
@@ -64,12 +67,13 @@ impl Container {
     /// # Errors
     /// [`crate::ErrorKind::NotFound`] with the text "container does not exist".
     pub fn load(root: &Path, id: &str) -> Result<Self> {
-        let (directory, record) = store::read_record(root, id)?;
+        let (directory, record, creating) = store::read_record(root, id)?;
         let proc = Proc::open()?;
         Ok(Self {
-            directory,
+            directory: Arc::new(directory),
             path: root.join(id),
             record,
+            creating,
             proc,
             warnings: Vec::new(),
             child: None,
@@ -88,6 +92,7 @@ impl Container {
             directory: directory.into_unlocked()?,
             path,
             record,
+            creating: false,
             proc,
             warnings,
             child: Some(child),

@@ -20,7 +20,8 @@ pub struct Facts {
     /// Whether the caller may mount in its own mount namespace (`CAP_SYS_ADMIN`): then the parent
     /// clones mount trees, otherwise the child does.
     pub may_mount: bool,
-    /// Number of the last capability that the kernel knows.
+    /// Number of the last capability that the kernel knows, or of an earlier one where the
+    /// configuration names none behind that.
     pub last_capability: u8,
     /// Whether AppArmor is enabled.
     pub apparmor: bool,

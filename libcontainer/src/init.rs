@@ -12,6 +12,7 @@ mod copy;
 mod devices;
 mod gate;
 mod hooks;
+mod known;
 mod masks;
 mod mounts;
 mod namespaces;
@@ -33,6 +34,7 @@ use std::os::fd::RawFd;
 use crate::plan::Plan;
 use crate::plan::step::Step;
 use crate::sys::{descriptor, process, schedule};
+use known::Known;
 use state::Child;
 
 /// Exit code of a child that failed and told its parent.
@@ -45,6 +47,8 @@ pub(crate) struct Inherited<'a> {
     pub plan: &'a mut Plan,
     /// By slot; -1 where the descriptor comes later by a message.
     pub descriptors: &'a mut [RawFd],
+    /// By slot, whether it holds a tree that has its attributes already.
+    pub finished: &'a [bool],
     /// `SOCK_SEQPACKET`, to the parent.
     pub sync: RawFd,
     /// The parent's end of it, of which the child must not keep a copy: it would never see the other
@@ -97,6 +101,7 @@ pub(crate) fn run(inherited: Inherited<'_>) -> ! {
         id_maps: id_maps.as_ref(),
         seccomp: seccomp.as_ref(),
         descriptors: inherited.descriptors,
+        finished: inherited.finished,
         cgroup: inherited.cgroup,
         sync,
         gate: inherited.gate.and_then(|fd| descriptor::inherited(fd).ok()),
@@ -107,11 +112,12 @@ pub(crate) fn run(inherited: Inherited<'_>) -> ! {
         is_ready: false,
         umask: schedule::set_umask(0),
         umask_is_set: false,
-        names_itself: steps
+        has_hooks: steps
             .iter()
             .any(|entry| matches!(entry.step, Step::Hooks(_))),
         root: None,
-        known: None,
+        known: Known::default(),
+        entered: None,
         first_own,
         last_left: Cell::new(first_own),
         stdio: [None; 3],
@@ -120,7 +126,16 @@ pub(crate) fn run(inherited: Inherited<'_>) -> ! {
         stands_apart: false,
         null: None,
         null_is_attached: false,
+        null_in_dev: false,
         empty: None,
+        empty_path: None,
+        spare_null: None,
+        spare_empty: None,
+        has_own_root: false,
+        own_proc: false,
+        own_sys: false,
+        proc_is_covered: false,
+        holds_trees: false,
         directory_is_set: false,
         said: None,
         program: None,

@@ -105,6 +105,18 @@ pub(crate) fn ensure_directory(root: BorrowedFd<'_>, path: &[u8]) -> Result<Owne
     ensure(root, text.as_cstr(), how, Make::Directory).map(|(directory, _)| directory)
 }
 
+/// The directory at `path`, which leads through no symbolic link.
+pub(crate) fn directory_without_links(root: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd> {
+    let how = How {
+        directory: true,
+        no_links: true,
+        ..How::default()
+    };
+    let mut text = PathText::new();
+    text.push(path)?;
+    resolve(root, text.as_cstr(), how)
+}
+
 /// Makes `name` in a directory and opens it: `None` where something of that name, if only a dangling
 /// link, is there already.
 pub(crate) fn make_new(
@@ -112,26 +124,32 @@ pub(crate) fn make_new(
     name: &CStr,
     make: Make,
 ) -> Result<Option<OwnedFd>> {
-    let (made, kind) = match make {
-        Make::Directory => (
-            file::make_directory(directory, name, 0o755),
-            libc::O_DIRECTORY,
-        ),
-        Make::File => {
-            let mode = libc::S_IFREG | 0o644;
-            (file::make_node(directory, name, mode, 0), 0)
-        }
-    };
-    match made {
-        Err(fault) if fault.errno == libc::EEXIST => return Ok(None),
-        other => other?,
+    if !make_entry(directory, name, make)? {
+        return Ok(None);
     }
+    let kind = match make {
+        Make::Directory => libc::O_DIRECTORY,
+        Make::File => 0,
+    };
     // What somebody may have put in its place meanwhile is not followed.
     let opened = file::open(directory, name, libc::O_PATH | libc::O_NOFOLLOW | kind, 0)?;
     if make == Make::File && file::status(opened.as_fd())?.kind() != libc::S_IFREG {
         return Err(Fault::new(Call::Open, libc::ELOOP));
     }
     Ok(Some(opened))
+}
+
+/// Makes `name` in a directory: `false` where something of that name is there already.
+pub(crate) fn make_entry(directory: BorrowedFd<'_>, name: &CStr, make: Make) -> Result<bool> {
+    let made = match make {
+        Make::Directory => file::make_directory(directory, name, 0o755),
+        Make::File => file::make_node(directory, name, libc::S_IFREG | 0o644, 0),
+    };
+    match made {
+        Ok(()) => Ok(true),
+        Err(fault) if fault.errno == libc::EEXIST => Ok(false),
+        Err(fault) => Err(fault),
+    }
 }
 
 /// Opens a file of `directory` beneath it: no link out, no other mount, no magic link. `EAGAIN` is

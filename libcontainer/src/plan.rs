@@ -242,6 +242,27 @@ impl Plan {
         }
     }
 
+    /// By slot, the attributes of the tree there that is attached as it is, so that the parent may
+    /// set them where it clones the tree.
+    pub(crate) fn tree_attributes(&self) -> Vec<Option<step::Attributes>> {
+        let mut by_slot = vec![None; self.opens.len()];
+        for entry in &self.steps {
+            let (source, attributes) = match &entry.step {
+                step::Step::Root {
+                    source, attributes, ..
+                } => (source, attributes),
+                step::Step::Mount(step) if step.idmap.is_none() => (&step.source, &step.attributes),
+                _ => continue,
+            };
+            if let step::Source::Tree(slot) = source
+                && let Some(place) = by_slot.get_mut(usize::from(slot.0))
+            {
+                *place = Some(*attributes);
+            }
+        }
+        by_slot
+    }
+
     /// Whether a terminal is opened, whose master wants a socket.
     pub fn wants_console(&self) -> bool {
         self.opens

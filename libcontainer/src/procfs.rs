@@ -98,6 +98,23 @@ impl Proc {
         sys::file::read_whole(file.as_fd(), USUAL).ok()
     }
 
+    /// The descriptor.
+    pub(crate) fn into_fd(self) -> OwnedFd {
+        self.0
+    }
+
+    /// As [`Self::start_time`]; returns the file beside, for the caller to close.
+    pub(crate) fn start_time_and_file(&self, pid: i32) -> (Option<u64>, Option<OwnedFd>) {
+        let file = self.open_file(format!("{pid}/stat"), OFlag::O_RDONLY).ok();
+        let text = file
+            .as_ref()
+            .and_then(|file| sys::file::read_whole(file.as_fd(), USUAL).ok());
+        (
+            text.and_then(|text| start_time(&text)),
+            file.map(OwnedFd::from),
+        )
+    }
+
     /// When the process began, in clock ticks since the boot, unless it is gone or a zombie.
     pub(crate) fn start_time(&self, pid: i32) -> Option<u64> {
         start_time(&self.read(format!("{pid}/stat"))?)

@@ -4,9 +4,9 @@
 //! ```text
 //! ROOT            0711
 //!   ID            0711, flock(2)ed during every operation that changes the container
-//!     state.json    the record, written anew and renamed into place
+//!     state.json    the record; `creating.json` while the container is being created
 //!     config.json   the configuration as it was at create; later changes to the bundle have no effect
-//!     exec.fifo     there while the container waits to be started; `creating.fifo` before that
+//!     exec.fifo     there while the container waits to be started
 //! ```
 
 #![forbid(unsafe_code)]
@@ -16,8 +16,9 @@ mod fifo;
 mod id;
 mod record;
 
-pub(crate) use directory::Directory;
-pub(crate) use directory::read_record;
+pub(crate) use directory::{
+    Directory, is_creating, read_record, remove, still_there, wait_for_lock,
+};
 pub(crate) use fifo::{StartFifo, Started};
 pub(crate) use id::check_id;
 pub(crate) use record::{FORMAT, Record, RecordedHooks};

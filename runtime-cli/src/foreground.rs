@@ -115,7 +115,8 @@ impl Foreground {
             // systemd watches this process, which ends with the container's and has its status.
             notify.forward(nix::unistd::getpid().as_raw())?;
         }
-        if signalled {
+        // What comes at the end is for nobody any more.
+        if signalled && !ended {
             while let Some(signal) = self.next_signal()? {
                 handle(signal, process, proxy.as_deref());
             }

@@ -2,8 +2,9 @@
 
 #![forbid(unsafe_code)]
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
 
 use nix::poll::PollTimeout;
 
@@ -11,7 +12,8 @@ use super::{Container, Status};
 use crate::error::{Error, ErrorKind, Result};
 use crate::launch::wait::{send_signal, wait_for_end};
 use crate::launch::{hooks, resctrl};
-use crate::store::Directory;
+use crate::store::{self, Directory, still_there, wait_for_lock};
+use crate::sys;
 
 /// Milliseconds that a killed process may take to end. The kernel needs that long only when it
 /// hangs in a driver or a network file system.
@@ -23,7 +25,9 @@ impl Container {
     /// started may be deleted without, as engines do. Hooks that fail are returned as warnings
     /// (runtime.md, "Lifecycle", step 13).
     pub fn delete(self, force: bool) -> Result<Vec<Error>> {
-        let directory = self.lock()?;
+        // Nobody else uses this container, so that its own open directory can be locked.
+        wait_for_lock(&self.path, &self.directory)?;
+        still_there(&self.path, &self.directory)?;
         match self.status()? {
             Status::Stopped => {}
             Status::Created => self.kill_and_wait()?,
@@ -36,7 +40,16 @@ impl Container {
                 ));
             }
         }
-        self.remove(&directory)
+        let warnings = self.remove()?;
+        // The lock goes with the directory.
+        let (directory, child) = (Arc::into_inner(self.directory), self.child);
+        let opened = [
+            directory.map(OwnedFd::from),
+            Some(self.proc.into_fd()),
+            child.and_then(Arc::into_inner),
+        ];
+        sys::descriptor::close_all(opened.into_iter().flatten());
+        Ok(warnings)
     }
 
     /// Removes what is left of a container whose record cannot be read: only its directory is
@@ -67,7 +80,7 @@ impl Container {
         Ok(())
     }
 
-    fn remove(&self, directory: &Directory) -> Result<Vec<Error>> {
+    fn remove(&self) -> Result<Vec<Error>> {
         let cgroup = self.cgroup();
         if !self.record.own_pid_namespace {
             // What the first process left behind.
@@ -79,7 +92,7 @@ impl Container {
         if let Some(group) = &self.record.intel_rdt {
             resctrl::remove(group)?;
         }
-        directory.remove()?;
+        store::remove(&self.path, &self.directory)?;
         Ok(self.run_poststop())
     }
 

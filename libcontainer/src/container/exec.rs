@@ -163,7 +163,9 @@ impl Container {
             systemd: false,
             euid: nix::unistd::geteuid().as_raw(),
         };
-        let facts = probe::facts(&self.proc, host, spec, Some(&process), false)?;
+        let capabilities = probe::capabilities()?;
+        let process_of = Some(&process);
+        let facts = probe::facts(&self.proc, host, capabilities, spec, process_of, false)?;
         let options = plan::ExecOptions {
             id: self.record.id.clone(),
             rootfs: self.record.rootfs.clone(),

@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
@@ -21,8 +21,8 @@ pub(crate) struct HookState<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) pid: Option<i32>,
     pub(crate) bundle: &'a Path,
-    #[serde(skip_serializing_if = "HashMap::is_empty")]
-    pub(crate) annotations: &'a HashMap<String, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) annotations: &'a BTreeMap<String, String>,
 }
 
 impl HookState<'_> {

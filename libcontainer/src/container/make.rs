@@ -25,6 +25,7 @@ use crate::plan::step::Step;
 use crate::plan::{HookKind, Plan, render, runtime_hooks};
 use crate::store::{Directory, Record, RecordedHooks, StartFifo};
 use crate::sync::Message;
+use crate::sys;
 
 /// A container with its first process.
 pub(super) struct Made {
@@ -43,10 +44,10 @@ pub(super) fn create(mut wanted: Create) -> Result<Made> {
         ));
     }
     let mut making = Making::begin(&mut wanted, &mut prepared)?;
-    let gate = StartFifo::open(making.directory()?)?;
+    let gate = StartFifo::create(making.directory()?)?;
     making.bear(&mut wanted, &mut prepared, Some(gate))?;
     making.until_ready(&wanted, &prepared)?;
-    StartFifo::created(making.directory()?)?;
+    making.directory()?.created()?;
     making.finish(prepared)
 }
 
@@ -101,7 +102,6 @@ impl Making {
         warnings.extend(std::mem::take(&mut prepared.plan.warnings));
         let mut undo = Undo::default();
         undo.directory = Some(Directory::create(&wanted.root, &wanted.id)?);
-        StartFifo::create(held(&undo.directory)?)?;
         if wanted.notify_socket.is_some() {
             notify_socket::prepare(&wanted.state_directory())?;
         }
@@ -201,7 +201,7 @@ impl Making {
 
     /// Starts the program without the FIFO.
     fn go(&self, prepared: &Prepared) -> Result<()> {
-        StartFifo::passed_by(self.directory()?)?;
+        self.directory()?.created()?;
         let child = self.child()?;
         child.channel.say(Message::Go)?;
         until_executed(&prepared.plan, child, || {
@@ -213,6 +213,9 @@ impl Making {
         let (directory, child) = self.undo.keep()?;
         let directory = directory.ok_or_else(gone)?;
         let warnings = self.warnings.into_kept();
+        let opened = self.descriptors.map(Descriptors::into_open);
+        let opened = opened.into_iter().flatten();
+        sys::descriptor::close_all(opened.chain([child.channel.into_fd()]));
         let pidfd = Arc::new(child.pidfd);
         let (proc, kept) = (prepared.proc, warnings.clone());
         let container = Container::new(directory, self.record, proc, kept, Arc::clone(&pidfd))?;
@@ -236,7 +239,7 @@ fn record(wanted: &Create, prepared: &Prepared, cgroup: cgroups::Record) -> Resu
         bundle: prepared.bundle.clone(),
         rootfs: prepared.rootfs(),
         created: humantime::format_rfc3339_nanos(SystemTime::now()).to_string(),
-        owner: nix::unistd::geteuid().as_raw(),
+        owner: prepared.euid,
         init_process_pid: 0,
         init_process_start: 0,
         rootless: prepared.rootless,
@@ -248,7 +251,12 @@ fn record(wanted: &Create, prepared: &Prepared, cgroup: cgroups::Record) -> Resu
             poststart: runtime_hooks(spec, HookKind::Poststart)?,
             poststop: runtime_hooks(spec, HookKind::Poststop)?,
         },
-        annotations: spec.annotations().clone().unwrap_or_default(),
+        annotations: spec
+            .annotations()
+            .iter()
+            .flatten()
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect(),
     })
 }
 

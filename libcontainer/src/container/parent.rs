@@ -61,14 +61,16 @@ impl Parent for ContainerParent<'_> {
     }
 
     fn born(&mut self, child: &Child) -> Result<()> {
-        let start = self.prepared.proc.start_time(child.pid);
+        let (start, stat) = self.prepared.proc.start_time_and_file(child.pid);
         self.record.init_process_pid = child.pid;
         self.record.init_process_start = start.unwrap_or_default();
         if let Some(group) = &self.record.intel_rdt {
             resctrl::add_process(group, child.pid)?;
         }
-        self.directory.write_config(&self.prepared.config)?;
-        self.directory.write_record(self.record)
+        let config = self.directory.write_config(&self.prepared.config)?;
+        let record = self.directory.write_record(self.record)?;
+        sys::descriptor::close_all(stat.into_iter().chain([config, record]));
+        Ok(())
     }
 
     fn listener(&mut self, listener: OwnedFd, child: &Child) -> Result<()> {
@@ -136,7 +138,7 @@ impl ContainerParent<'_> {
     fn attach_unit(&mut self, child: &Child) -> Result<()> {
         self.cgroup.attach_unit(child.pid).map_err(cgroup_error)?;
         self.record.cgroup = self.cgroup.record();
-        self.directory.write_record(self.record)
+        self.directory.rewrite_record(self.record)
     }
 
     fn namespace(&self, child: &Child, name: &str) -> Result<OwnedFd> {

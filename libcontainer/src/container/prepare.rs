@@ -25,6 +25,8 @@ pub(super) struct Prepared {
     pub(super) config: Arc<[u8]>,
     pub(super) spec: Arc<Spec>,
     pub(super) rootless: bool,
+    /// The caller's effective user.
+    pub(super) euid: u32,
     pub(super) proc: Proc,
     pub(super) plan: Plan,
     pub(super) cgroup: cgroups::Plan,
@@ -42,8 +44,11 @@ impl Prepared {
             );
         }
         let proc = Proc::open()?;
-        let host = cgroups::Host::probe().map_err(cgroup_error)?;
-        let facts = probe::facts(&proc, host, &spec, spec.process().as_ref(), create.no_pivot)?;
+        let capabilities = probe::capabilities()?;
+        let host = cgroups::Host::probe_for(wanted_of_host(create, &spec, capabilities))
+            .map_err(cgroup_error)?;
+        let process = spec.process().as_ref();
+        let facts = probe::facts(&proc, host, capabilities, &spec, process, create.no_pivot)?;
         check_preserved(create.process.preserve_fds, facts.listen_fds)?;
         let rootless = create
             .rootless
@@ -69,6 +74,7 @@ impl Prepared {
             config,
             spec,
             rootless,
+            euid: facts.euid,
             proc,
             plan,
             cgroup,
@@ -97,6 +103,22 @@ fn configuration(create: &Create, bundle: &Path) -> Result<Configuration> {
     let config = spec::read(&bundle.join("config.json"))?;
     let (spec, warnings) = spec::load(&config)?;
     Ok((config.into(), Arc::new(spec), warnings))
+}
+
+/// The caller's own cgroup matters to a path that is relative to it, and to a caller who may not mount
+/// the container's.
+fn wanted_of_host(create: &Create, spec: &Spec, capabilities: u64) -> cgroups::Wanted {
+    let path = spec
+        .linux()
+        .as_ref()
+        .and_then(|linux| linux.cgroups_path().as_deref());
+    let systemd = create.manager == ManagerKind::Systemd;
+    let is_absolute =
+        create.manager == ManagerKind::Cgroupfs && path.is_some_and(Path::is_absolute);
+    cgroups::Wanted {
+        own: !is_absolute || !probe::may_mount(capabilities),
+        systemd,
+    }
 }
 
 fn cgroup_request<'a>(create: &'a Create, spec: &'a Spec, rootless: bool) -> cgroups::Request<'a> {

@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::Container;
 use crate::error::{Error, Result};
 use crate::procfs::Proc;
-use crate::store::StartFifo;
+use crate::store::{StartFifo, is_creating};
 use crate::sys;
 
 /// Where a container is in its life (runtime.md, "State").
@@ -68,8 +68,8 @@ pub struct State {
     /// When it was made, RFC 3339 in UTC.
     pub created: String,
     /// The configuration's annotations.
-    #[serde(default, skip_serializing_if = "HashMap::is_empty")]
-    pub annotations: HashMap<String, String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
     /// Name of the user who made it, or nothing where that has no name.
     pub owner: String,
 }
@@ -103,7 +103,7 @@ impl Container {
         {
             return Ok(Status::Stopped);
         }
-        if StartFifo::is_creating(&self.directory) {
+        if self.creating && is_creating(&self.directory) {
             return Ok(Status::Creating);
         }
         if matches!(
@@ -112,7 +112,7 @@ impl Container {
         ) {
             return Ok(Status::Paused);
         }
-        Ok(match StartFifo::is_created(&self.directory) {
+        Ok(match StartFifo::is_there(&*self.directory) {
             true => Status::Created,
             false => Status::Running,
         })

@@ -5,20 +5,34 @@ use core::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::state::Child;
+use crate::path;
 use crate::plan::step::{Attributes, DeviceStep, Source};
 use crate::sys::file::{self, Status};
 use crate::sys::{Call, Fault, Result, mount};
+
+/// Type and number of the null device.
+const NULL: (u32, u64) = (libc::S_IFCHR, libc::makedev(1, 3));
 
 const DIFFERS: Fault = Fault::new(Call::DeviceDiffers, libc::EEXIST);
 
 impl Child<'_> {
     /// Makes a device node or FIFO, or binds the host's.
     pub(super) fn make_device(&mut self, step: &DeviceStep) -> Result<()> {
-        let (parent, name) = self.parent_of(&step.path)?;
-        match &step.bind {
-            Some(source) => self.bind_device(step, source, parent, name.as_cstr()),
-            None => make_node(step, parent, name.as_cstr()),
+        let (above, name) = path::split(&step.path)?;
+        let place = self.directory(above)?;
+        let (parent, name) = (place.directory, name.as_cstr());
+        if let Some(source) = &step.bind {
+            return self.bind_device(step, source, parent, name);
         }
+        // In a new file system of this process the node is what was asked for, and nobody's else.
+        let is_roots = (step.uid, step.gid) == (0, 0);
+        if place.is_new && is_roots && file::make_node(parent, name, step.mode, step.device).is_ok()
+        {
+            let is_null = (step.mode & libc::S_IFMT, step.device) == NULL;
+            self.null_in_dev |= is_null && &*step.path == c"/dev/null";
+            return Ok(());
+        }
+        make_node(step, parent, name)
     }
 
     fn bind_device(

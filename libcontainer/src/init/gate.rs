@@ -41,7 +41,7 @@ impl Child<'_> {
     /// the program does not get either. While this process waits, and that may be long, others of the
     /// container run: nothing may be left here that leads to the host.
     pub(super) fn close_from(&mut self, first: u32) -> Result<()> {
-        if self.names_itself {
+        if self.has_hooks {
             self.host_pid = Some(self.host_pid()?);
         }
         self.forget();
@@ -66,7 +66,10 @@ impl Child<'_> {
             process::set_dumpable(true)?;
         }
         // A parent that dies now is noticed when it is told that all is ready.
-        process::set_parent_death_signal(0)
+        if self.has_hooks {
+            process::set_parent_death_signal(0)?;
+        }
+        Ok(())
     }
 
     /// In a hook's process: marks everything but 0 to 2 close-on-exec.
@@ -114,7 +117,8 @@ impl Child<'_> {
         if last - self.first_own < MANY {
             return Ok(());
         }
-        self.known = None;
+        self.known.clear();
+        (self.spare_null, self.spare_empty, self.entered) = (None, None, None);
         let mut kept = [self.root, self.null, self.empty].map(|kept| kept.map_or(0, number));
         kept.sort_unstable();
         let first = self.first_own.unsigned_abs();
@@ -133,7 +137,9 @@ impl Child<'_> {
 
     /// What is forgotten before its number is closed.
     fn forget(&mut self) {
-        (self.root, self.null, self.empty, self.known) = (None, None, None, None);
+        (self.root, self.null, self.empty) = (None, None, None);
+        (self.spare_null, self.spare_empty) = (None, None);
+        self.known.clear();
     }
 }
 

@@ -9,10 +9,10 @@ use std::os::fd::BorrowedFd;
 
 use super::attributes::{Rest, apply};
 use super::state::Child;
-use crate::path::{self, How};
+use crate::path::{self, How, text::NameText};
 use crate::plan::step::{Attributes, Source};
-use crate::sys::mount::{self, attr};
-use crate::sys::{Call, Fault, Result, file};
+use crate::sys::mount::{self, MountAttr, attr};
+use crate::sys::{Call, Fault, Result, descriptor, file};
 
 impl Child<'_> {
     /// Takes the null device from which files are masked.
@@ -28,34 +28,107 @@ impl Child<'_> {
 
     /// Covers a path; one that is not there is left alone.
     pub(super) fn mask(&mut self, path: &CStr) -> Result<()> {
+        if self.is_kernels_own(path) && self.mask_by_path(path)? {
+            return Ok(());
+        }
         let Some(target) = self.existing(path)? else {
             return Ok(());
         };
         if file::status(target)?.is_directory() {
             self.mask_directory(path, target)
         } else {
-            self.mask_file(target)
+            let null = self.null_tree()?;
+            mount::attach(null, target)?;
+            self.attached_null();
+            Ok(())
         }
     }
 
-    fn mask_file(&mut self, target: BorrowedFd<'_>) -> Result<()> {
-        let null = self.null.ok_or(Fault::new(Call::MissingDescriptor, 0))?;
-        // A detached tree cannot be cloned before kernel 6.15, an attached one can.
-        if self.null_is_attached {
-            let clone = self.leave(mount::clone_tree(null, c"", false)?);
-            return mount::attach(clone, target);
+    /// Whether a path names an entry of the procfs or sysfs that the child has mounted itself, in a
+    /// root that is its own by now: only the kernel makes those, and what it makes there leads nowhere
+    /// else, so that the path itself can be used. Not so the entries that are of a process.
+    fn is_kernels_own(&self, path: &CStr) -> bool {
+        let path = path.to_bytes();
+        let in_proc = path.strip_prefix(b"/proc/").filter(|_| self.own_proc);
+        let in_sys = path.strip_prefix(b"/sys/").filter(|_| self.own_sys);
+        let Some(name) = in_proc.or(in_sys).filter(|_| self.has_own_root) else {
+            return false;
+        };
+        let is_one = !name.is_empty() && !name.contains(&b'/') && !name.starts_with(b".");
+        let of_process = matches!(name, b"self" | b"thread-self" | b"net" | b"mounts");
+        is_one && !of_process && !name.iter().all(u8::is_ascii_digit)
+    }
+
+    /// Covers an entry of the child's own procfs or sysfs. Says whether it is done: something that the
+    /// kernel refuses is tried, and told, the other way.
+    fn mask_by_path(&mut self, path: &CStr) -> Result<bool> {
+        let null = self.null_tree()?;
+        match mount::attach_at_path(null, path) {
+            Ok(()) => {
+                self.attached_null();
+                return Ok(true);
+            }
+            Err(fault) if matches!(fault.errno, libc::ENOENT) => return Ok(true),
+            // It is a directory.
+            Err(fault) if matches!(fault.errno, libc::EINVAL | libc::ENOTDIR) => {}
+            Err(_) => return Ok(false),
         }
-        mount::attach(null, target)?;
+        match self.empty_tree()? {
+            Some(empty) => {
+                let attached = mount::attach_at_path(empty, path).is_ok();
+                if attached {
+                    self.spare_empty = None;
+                }
+                Ok(attached)
+            }
+            None => {
+                let mut covered = NameText::new();
+                let is_covered = covered.push(path.to_bytes()).is_ok() && cover(path).is_ok();
+                self.empty_path = is_covered.then_some(covered);
+                Ok(is_covered)
+            }
+        }
+    }
+
+    /// A mount of the null device that is not attached. A detached tree cannot be cloned before kernel
+    /// 6.15, an attached one can.
+    fn null_tree(&mut self) -> Result<BorrowedFd<'static>> {
+        let null = self.null.ok_or(Fault::new(Call::MissingDescriptor, 0))?;
+        if !self.null_is_attached {
+            return Ok(null);
+        }
+        if self.spare_null.is_none() {
+            self.spare_null = Some(self.leave(mount::clone_tree(null, c"", false)?));
+        }
+        Ok(self.spare_null.unwrap_or(null))
+    }
+
+    fn attached_null(&mut self) {
         self.null_is_attached = true;
-        Ok(())
+        self.spare_null = None;
+    }
+
+    /// A mount of the empty directory that is not attached, where one is attached already.
+    fn empty_tree(&mut self) -> Result<Option<BorrowedFd<'static>>> {
+        if self.spare_empty.is_some() {
+            return Ok(self.spare_empty);
+        }
+        let clone = match (self.empty, &self.empty_path) {
+            (Some(empty), _) => mount::clone_tree(empty, c"", false)?,
+            (None, Some(path)) => mount::clone_tree(descriptor::CWD, path.as_cstr(), false)?,
+            (None, None) => return Ok(None),
+        };
+        self.spare_empty = Some(self.leave(clone));
+        Ok(self.spare_empty)
     }
 
     fn mask_directory(&mut self, path: &CStr, target: BorrowedFd<'_>) -> Result<()> {
-        if let Some(empty) = self.empty {
-            let clone = self.leave(mount::clone_tree(empty, c"", false)?);
-            return mount::attach(clone, target);
+        if let Some(empty) = self.empty_tree()? {
+            self.spare_empty = None;
+            return mount::attach(empty, target);
         }
-        cover(target)?;
+        file::enter(target)?;
+        cover(c".")?;
         // What lies there now is what was mounted.
         self.empty = self.existing(path)?;
         Ok(())
@@ -63,6 +136,23 @@ impl Child<'_> {
 
     /// Mounts a path on itself, read-only; one that is not there is left alone.
     pub(super) fn make_read_only(&mut self, path: &CStr) -> Result<()> {
+        let read_only = MountAttr {
+            set: attr::RDONLY,
+            ..MountAttr::default()
+        };
+        // Of the child's own procfs nothing is mounted below, so that all of it is the top.
+        let is_proc = path.to_bytes().starts_with(b"/proc/") && !self.proc_is_covered;
+        if is_proc && self.is_kernels_own(path) {
+            match mount::clone_tree_with(descriptor::CWD, path, false, &read_only) {
+                Ok(tree) => {
+                    let tree = self.leave(tree);
+                    return mount::attach_at_path(tree, path);
+                }
+                Err(fault) if fault.errno == libc::ENOENT => return Ok(()),
+                // A kernel before 6.15, or something that is to be told the other way.
+                Err(_) => {}
+            }
+        }
         let Some(target) = self.existing(path)? else {
             return Ok(());
         };
@@ -87,20 +177,19 @@ impl Child<'_> {
     }
 }
 
-/// Covers a directory with an empty read-only one, as small as the kernel lets it be: some count one
-/// inode more than the root's own.
-fn cover(target: BorrowedFd<'_>) -> Result<()> {
-    file::enter(target)?;
+/// Covers a directory, the working one or one at an absolute path, with an empty read-only one, as
+/// small as the kernel lets it be: some count one inode more than the root's own.
+fn cover(target: &CStr) -> Result<()> {
     let flags = libc::MS_RDONLY | libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
     let options = [
         c"mode=0755,nr_blocks=1,nr_inodes=1",
         c"mode=0755,nr_blocks=1,nr_inodes=2",
     ];
     for options in options {
-        match mount::mount_here(c"tmpfs", c"tmpfs", flags, options) {
+        match mount::mount_new(c"tmpfs", c"tmpfs", target, flags, options) {
             Err(fault) if matches!(fault.errno, libc::EINVAL | libc::ENOSPC) => {}
             other => return other,
         }
     }
-    mount::mount_here(c"tmpfs", c"tmpfs", flags, c"mode=0755")
+    mount::mount_new(c"tmpfs", c"tmpfs", target, flags, c"mode=0755")
 }

@@ -1,12 +1,13 @@
 //! Mounts inside the root: a detached tree is made ready, then attached to a descriptor.
 
 use core::ffi::CStr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use super::attributes::{Rest, apply, split_for_new};
 use super::copy;
+use super::known::trimmed;
 use super::state::Child;
-use crate::path::text::Text;
+use crate::path::text::{NameText, Text};
 use crate::path::{self, How, Make};
 use crate::plan::step::{Attributes, IdMapping, MountStep, Param, Source, TargetKind};
 use crate::sys::mount::{self, MountAttr, attr};
@@ -14,6 +15,26 @@ use crate::sys::{Call, Fault, Result, descriptor, file};
 
 /// Inode of the root of every procfs (`PROC_ROOT_INO`).
 const PROC_ROOT_INODE: u64 = 1;
+
+/// How the place of a mount was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    /// It was made.
+    Made,
+    /// It was there, and no symbolic link is on the way.
+    Plain,
+    /// It was there, perhaps behind a link.
+    BehindLink,
+}
+
+/// What is made where the place of a mount is missing.
+fn make(is_directory: bool) -> Make {
+    if is_directory {
+        Make::Directory
+    } else {
+        Make::File
+    }
+}
 
 /// A mount that is not attached yet.
 pub(super) struct Tree {
@@ -29,6 +50,7 @@ impl Child<'_> {
         {
             return Ok(());
         }
+        self.entered = None;
         let mode = step.inherit_mode.then(|| self.mode_of(&step.target));
         let tree = self.tree_with_mode(&step.source, &step.attributes, mode.flatten())?;
         if let Some(idmap) = step.idmap {
@@ -44,30 +66,98 @@ impl Child<'_> {
             TargetKind::Directory => true,
             TargetKind::LikeSource => file::status(tree.fd)?.is_directory(),
         };
-        let (target, was_made) = self.target(step, is_directory)?;
+        let needs_target = step.copy_up || step.inherit_mode;
+        if !needs_target && let Some((directory, name)) = self.entry_in_new(step, is_directory)? {
+            mount::attach_to_entry(tree.fd, directory, name.as_cstr())?;
+            self.may_hold_procfs(step);
+            return self.finish(tree.fd, tree.rest);
+        }
+        let (target, found) = self.target(step, is_directory)?;
         if step.copy_up {
             copy::contents(target, tree.fd)?;
         }
-        if step.inherit_mode && !was_made {
+        if step.inherit_mode && found != Found::Made {
             copy::owner_and_mode(target, tree.fd)?;
         }
         mount::attach(tree.fd, target)?;
-        self.covered(was_made);
+        self.covered(step, found);
+        self.may_hold_procfs(step);
         self.finish(tree.fd, tree.rest)
     }
 
     /// Mounts a new instance of a file system by one call, on a directory that was entered by its
-    /// descriptor. Says whether it did: where the kernel refuses, the long way tells which parameter
-    /// is at fault, or finds another source.
+    /// descriptor, or on a new entry of that. Says whether it did: where the kernel refuses, the long
+    /// way tells which parameter is at fault, or finds another source.
     fn mount_simply(&mut self, step: &MountStep, simple: &Simple<'_>) -> Result<bool> {
-        let (target, was_made) = self.target(step, true)?;
-        file::enter(target)?;
-        let options = simple.options.as_cstr();
-        let mounted = mount::mount_here(simple.kind, simple.source, simple.flags, options).is_ok();
+        let Simple {
+            kind,
+            source,
+            flags,
+            options,
+        } = simple;
+        let mount_on = |name| mount::mount_new(kind, source, name, *flags, options.as_cstr());
+        if let Some((directory, name)) = self.entry_in_new(step, true)? {
+            self.enter_once(directory)?;
+            let mounted = mount_on(name.as_cstr()).is_ok();
+            if mounted {
+                self.mounted_new(step, kind);
+            }
+            return Ok(mounted);
+        }
+        let (target, found) = self.target(step, true)?;
+        self.enter_once(target)?;
+        let mounted = mount_on(c".").is_ok();
         if mounted {
-            self.covered(was_made);
+            self.covered(step, found);
+            self.mounted_new(step, kind);
         }
         Ok(mounted)
+    }
+
+    /// Changes to a directory where the last step has not done it.
+    fn enter_once(&mut self, directory: BorrowedFd<'_>) -> Result<()> {
+        let number = Some(directory.as_raw_fd());
+        if self.entered != number {
+            self.entered = None;
+            file::enter(directory)?;
+            self.entered = number;
+        }
+        Ok(())
+    }
+
+    /// Makes the place of a mount in a file system that the child has mounted itself: nobody else can
+    /// put anything in its place, so that its name in the directory will do. `None` where it is
+    /// somewhere else, or there already.
+    fn entry_in_new(
+        &mut self,
+        step: &MountStep,
+        is_directory: bool,
+    ) -> Result<Option<(BorrowedFd<'static>, NameText)>> {
+        if path::is_root(&step.target) {
+            return Ok(None);
+        }
+        let (above, name) = path::split(&step.target)?;
+        let may_be = self.known.is_new_mount(above)
+            || self.known.find(above).is_some_and(|place| place.is_new);
+        if !may_be {
+            return Ok(None);
+        }
+        let place = self.directory(above)?;
+        let is_made =
+            place.is_new && path::make_entry(place.directory, name.as_cstr(), make(is_directory))?;
+        Ok(is_made.then_some((place.directory, name)))
+    }
+
+    /// Remembers what was mounted by [`Child::mount_simply`].
+    fn mounted_new(&mut self, step: &MountStep, kind: &CStr) {
+        let target = step.target.to_bytes();
+        match (kind.to_bytes(), trimmed(target)) {
+            (b"tmpfs", _) => self.known.mounted(target),
+            (b"proc", b"/proc") => self.own_proc = true,
+            (b"proc", _) => self.holds_trees = true,
+            (b"sysfs", b"/sys") => self.own_sys = true,
+            _ => {}
+        }
     }
 
     /// Maps the ids of a tree. In a user namespace the file system's owner is needed for that, which
@@ -94,47 +184,65 @@ impl Child<'_> {
         let root = self.root()?;
         mount::attach(tree.fd, root)?;
         file::enter(tree.fd)?;
-        (self.root, self.known) = (Some(tree.fd), None);
+        (self.own_proc, self.own_sys, self.holds_trees) = (false, false, true);
+        self.root = Some(tree.fd);
+        self.known.clear();
         self.finish(tree.fd, tree.rest)
     }
 
-    /// A mount covers a directory: one that was just made in the known parent cannot be that parent,
+    /// A mount covers a directory: one that was just made in a known parent cannot be that parent,
     /// nor above it.
-    fn covered(&mut self, was_made: bool) {
-        if !was_made {
-            self.known = None;
+    fn covered(&mut self, step: &MountStep, found: Found) {
+        let target = step.target.to_bytes();
+        if found != Found::Made {
+            let is_plain = found == Found::Plain;
+            self.known.cover(target, is_plain);
+            self.own_proc &= is_plain && trimmed(target) != b"/proc";
+            self.own_sys &= is_plain && trimmed(target) != b"/sys";
         }
+        self.proc_is_covered |= step.may_cover_proc;
     }
 
-    /// The place of a mount, made where it is missing, and whether it was.
+    /// A tree may hold anything, and only on `/proc` itself is a procfs expected.
+    fn may_hold_procfs(&mut self, step: &MountStep) {
+        self.holds_trees |= match &step.source {
+            Source::Filesystem {
+                fstype,
+                fallback: None,
+                ..
+            } => &**fstype == c"proc" && trimmed(step.target.to_bytes()) != b"/proc",
+            _ => true,
+        };
+    }
+
+    /// The place of a mount, made where it is missing, and how it was found.
     fn target(
         &mut self,
         step: &MountStep,
         is_directory: bool,
-    ) -> Result<(BorrowedFd<'static>, bool)> {
-        let make = if is_directory {
-            Make::Directory
-        } else {
-            Make::File
-        };
+    ) -> Result<(BorrowedFd<'static>, Found)> {
         let how = How {
             no_links: step.strict_target,
             directory: is_directory,
             ..How::default()
         };
-        let (target, was_made) = self.find_or_make(&step.target, how, make)?;
-        if was_made {
+        let (target, found) = self.find_or_make(&step.target, how, make(is_directory))?;
+        if found == Found::Made {
             // Nothing can be made on a procfs.
-            return Ok((target, true));
+            return Ok((target, found));
         }
         // move_mount(2) says no more than EINVAL.
         if !is_directory && file::status(target)?.is_directory() {
             return Err(Fault::new(Call::Open, libc::EISDIR));
         }
-        if !step.may_cover_proc && file::is_on_procfs(target)? {
+        // A path without links leads to a procfs only below one that was mounted.
+        let is_elsewhere = found == Found::Plain
+            && !self.holds_trees
+            && !step.target.to_bytes().starts_with(b"/proc/");
+        if !is_elsewhere && !step.may_cover_proc && file::is_on_procfs(target)? {
             return Err(Fault::new(Call::TargetOnProcfs, 0));
         }
-        Ok((target, false))
+        Ok((target, found))
     }
 
     fn find_or_make(
@@ -142,16 +250,26 @@ impl Child<'_> {
         target: &CStr,
         how: How,
         make: Make,
-    ) -> Result<(BorrowedFd<'static>, bool)> {
+    ) -> Result<(BorrowedFd<'static>, Found)> {
         // In a directory where something was made before, this is missing too, as a rule.
         let (above, _) = path::split(target)?;
-        let is_known = !how.no_links && self.known_parent(above).is_some();
+        let is_known = !how.no_links && self.known.find(above).is_some();
         if is_known && let Some(made) = self.make_in_parent(target, make)? {
-            return Ok((made, true));
+            return Ok((made, Found::Made));
         }
         let root = self.root()?;
-        match path::resolve(root, target, how) {
-            Ok(found) => return Ok((self.leave(found), false)),
+        let plain = How {
+            no_links: true,
+            ..how
+        };
+        let resolved = match path::resolve(root, target, plain) {
+            Err(fault) if fault.errno == libc::ELOOP && !how.no_links => {
+                path::resolve(root, target, how).map(|found| (found, Found::BehindLink))
+            }
+            other => other.map(|found| (found, Found::Plain)),
+        };
+        match resolved {
+            Ok((place, found)) => return Ok((self.leave(place), found)),
             Err(fault) if fault.errno == libc::ENOENT => {}
             Err(fault) => return Err(fault),
         }
@@ -159,11 +277,16 @@ impl Child<'_> {
             && !is_known
             && let Some(made) = self.make_in_parent(target, make)?
         {
-            return Ok((made, true));
+            return Ok((made, Found::Made));
         }
         // Below a link, or where one dangles.
-        let (found, was_made) = path::ensure(root, target, how, make)?;
-        Ok((self.leave(found), was_made))
+        let (place, was_made) = path::ensure(root, target, how, make)?;
+        let found = if was_made {
+            Found::Made
+        } else {
+            Found::BehindLink
+        };
+        Ok((self.leave(place), found))
     }
 
     /// `None` where something is there already.
@@ -209,7 +332,11 @@ impl Child<'_> {
             }
             Source::Tree(slot) => {
                 let fd = self.slot(*slot)?;
-                let rest = apply(fd, attributes)?;
+                let is_finished = self.finished.get(usize::from(slot.0)).copied();
+                let rest = match is_finished {
+                    Some(true) => Rest::Nothing,
+                    _ => apply(fd, attributes)?,
+                };
                 Ok(Tree { fd, rest })
             }
             Source::FirstOf(sources) => {
@@ -258,10 +385,11 @@ const OPTIONS: usize = 512;
 
 /// File systems whose options mount(2) gives them as they are; it makes the instance read-only and
 /// not the mount alone, which for these makes no difference.
-const SIMPLE: [(&CStr, bool); 5] = [
+const SIMPLE: [(&CStr, bool); 6] = [
     (c"proc", true),
     (c"sysfs", true),
     (c"mqueue", true),
+    (c"cgroup2", true),
     (c"devpts", false),
     (c"tmpfs", false),
 ];

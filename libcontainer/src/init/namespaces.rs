@@ -100,32 +100,25 @@ impl Child<'_> {
     }
 
     /// Lets later processes of the container find the keyring: those of its user, and in a user
-    /// namespace, where the users differ, all who know the name.
+    /// namespace, where the users differ, all who know the name. Beside that it keeps what the kernel
+    /// gives a session keyring that is made by its name (join_session_keyring): everything to those
+    /// who have it, and to its user to view, read and link.
     fn share(&self, serial: i32) -> Result<()> {
+        const NEW: u32 = 0x3f13_0000;
         const USER_SEARCH: u32 = 0x0008_0000;
         const OTHER_SEARCH: u32 = 0x0000_0008;
-        let mut description = [0; 256];
-        let length = identity::describe_key(serial, &mut description)?;
-        let permissions = description
-            .get(..length.min(description.len()))
-            .and_then(|text| text.split(|byte| *byte == b';').nth(3))
-            .and_then(|digits| core::str::from_utf8(digits).ok())
-            .and_then(|digits| u32::from_str_radix(digits, 16).ok());
-        let Some(permissions) = permissions else {
-            return Ok(());
-        };
-        let mut wanted = permissions | USER_SEARCH;
+        let mut wanted = NEW | USER_SEARCH;
         if self.id_maps.is_some() {
             wanted |= OTHER_SEARCH;
         }
         identity::set_key_permissions(serial, wanted)
     }
-}
 
-/// Sets `lo` up.
-pub(super) fn loopback_up() -> Result<()> {
-    let socket = socket::datagram()?;
-    terminal::loopback_up(socket.as_fd())
+    /// Sets `lo` up.
+    pub(super) fn loopback_up(&self) -> Result<()> {
+        let socket = self.leave(socket::datagram()?);
+        terminal::loopback_up(socket)
+    }
 }
 
 /// The kernel's flag of a namespace.

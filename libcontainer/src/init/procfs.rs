@@ -30,6 +30,8 @@ impl Child<'_> {
     pub(super) fn open_proc(&self, path: &CStr, flags: i32) -> Result<OwnedFd> {
         let proc = self.proc()?;
         let opened = match path::open_beneath(proc, path, flags) {
+            // It cannot have left the mount of the verified root.
+            Ok(opened) => return Ok(opened),
             Err(fault) if fault.is_missing() => {
                 let found = path::resolve(proc, path, path::How::default())?;
                 let lies_elsewhere =
@@ -42,7 +44,7 @@ impl Child<'_> {
             Err(fault) if fault.errno == libc::EXDEV => {
                 return Err(Fault::new(Call::VerifyProcfs, libc::EXDEV));
             }
-            other => other?,
+            Err(fault) => return Err(fault),
         };
         if !file::is_on_procfs(opened.as_fd())? {
             return Err(Fault::new(Call::VerifyProcfs, 0));

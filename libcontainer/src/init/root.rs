@@ -35,7 +35,8 @@ impl Child<'_> {
         }
         mount::attach(tree.fd, place)?;
         file::enter(tree.fd)?;
-        (self.root, self.known) = (Some(tree.fd), None);
+        self.root = Some(tree.fd);
+        self.known.clear();
         self.finish(tree.fd, tree.rest)
     }
 
@@ -43,7 +44,8 @@ impl Child<'_> {
     pub(super) fn open_root(&mut self, path: &CStr) -> Result<()> {
         let root = self.leave(file::open(descriptor::CWD, path, DIRECTORY, 0)?);
         file::enter(root)?;
-        (self.root, self.known) = (Some(root), None);
+        self.root = Some(root);
+        self.known.clear();
         Ok(())
     }
 
@@ -55,6 +57,7 @@ impl Child<'_> {
             Some(self.leave(file::open(descriptor::CWD, c"/", DIRECTORY, 0)?))
         };
         file::enter(self.root()?)?;
+        self.has_own_root = true;
         match mount::pivot_root() {
             Err(fault) if fault.errno == libc::EINVAL => {
                 // It may be a shared mount. Whether it is one again in the end `RootPropagation`
@@ -85,6 +88,7 @@ impl Child<'_> {
         let root = self.root()?;
         file::enter(root)?;
         mount::move_to_root(root)?;
+        self.has_own_root = true;
         file::change_root(c".")?;
         file::enter_path(c"/")
     }

@@ -4,6 +4,7 @@ use core::cell::Cell;
 use core::ffi::CStr;
 use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 
+use super::known::{Known, Place};
 use crate::path::{self, text::NameText};
 use crate::plan::step::Slot;
 use crate::plan::{IdMaps, Image};
@@ -16,6 +17,8 @@ pub(super) struct Child<'a> {
     pub id_maps: Option<&'a IdMaps>,
     pub seccomp: Option<&'a seccomp::Filter>,
     pub descriptors: &'a mut [RawFd],
+    /// By slot, whether it holds a tree that has its attributes already.
+    pub finished: &'a [bool],
     pub cgroup: &'a [RawFd],
     pub sync: BorrowedFd<'static>,
     pub gate: Option<BorrowedFd<'static>>,
@@ -32,13 +35,14 @@ pub(super) struct Child<'a> {
     pub umask: u32,
     /// Whether a step set it.
     pub umask_is_set: bool,
-    /// Whether a step needs the process's number after procfs is closed.
-    pub names_itself: bool,
+    /// Whether the plan has hooks: they may last, and need the process's number after procfs is closed.
+    pub has_hooks: bool,
     /// The container's root directory; the process's own where no step said.
     pub root: Option<BorrowedFd<'static>>,
-    /// The directory in which something was made last, by its path as the plan has it: several steps
-    /// in a row make something in `/dev`.
-    pub known: Option<(NameText, BorrowedFd<'static>)>,
+    /// The directories in which something was made.
+    pub known: Known,
+    /// The directory that the last mount entered, until something else changes the working directory.
+    pub entered: Option<RawFd>,
     /// The lowest number that a descriptor of the child's own may have.
     pub first_own: RawFd,
     /// The highest number of a descriptor that was left open.
@@ -55,8 +59,27 @@ pub(super) struct Child<'a> {
     pub null: Option<BorrowedFd<'static>>,
     /// Whether it covers a file already, so that it can be cloned.
     pub null_is_attached: bool,
+    /// Whether `/dev/null` is a node that the child has made in a file system of its own.
+    pub null_in_dev: bool,
     /// The empty directory as a mount, where it was attached first.
     pub empty: Option<BorrowedFd<'static>>,
+    /// Where it was attached first, in the child's own procfs or sysfs.
+    pub empty_path: Option<NameText>,
+    /// Clones of `null` and `empty` that were made for a path where nothing is.
+    pub spare_null: Option<BorrowedFd<'static>>,
+    /// See `spare_null`.
+    pub spare_empty: Option<BorrowedFd<'static>>,
+    /// Whether the container's root is the process's own by now.
+    pub has_own_root: bool,
+    /// Whether a procfs that the child has mounted lies on `/proc`.
+    pub own_proc: bool,
+    /// Whether a sysfs that the child has mounted lies on `/sys`.
+    pub own_sys: bool,
+    /// Whether something was mounted inside `/proc`.
+    pub proc_is_covered: bool,
+    /// Whether something else than a new file system was mounted, which may hold anything, a procfs
+    /// too.
+    pub holds_trees: bool,
     /// Whether the working directory has been entered.
     pub directory_is_set: bool,
     /// What the hook that failed has written.
@@ -65,12 +88,20 @@ pub(super) struct Child<'a> {
     pub program: Option<usize>,
 }
 
+/// Whether a directory is the root of a mount, in which what is made belongs to who makes it.
+fn is_new_root(directory: BorrowedFd<'_>) -> bool {
+    file::mode_of_mount_root(directory).is_some_and(|mode| mode & libc::S_ISGID == 0)
+}
+
 impl Child<'_> {
-    /// Dies with its parent and hides from the processes of its namespaces. To be repeated when
-    /// credentials have changed, which undoes both.
+    /// Hides from the processes of its namespaces, and dies with its parent where that may be long
+    /// unnoticed. To be repeated when credentials have changed, which undoes both.
+    ///
+    /// Without hooks nothing here waits for anybody but the parent, whose end is then seen: no program
+    /// starts before the parent was told that all is ready, and nobody waits for one that is gone.
     pub(super) fn guard(&self) -> Result<()> {
         process::set_dumpable(false)?;
-        if self.is_ready {
+        if self.is_ready || !self.has_hooks {
             return Ok(());
         }
         process::set_parent_death_signal(libc::SIGKILL)?;
@@ -117,23 +148,28 @@ impl Child<'_> {
     /// of that component.
     pub(super) fn parent_of(&mut self, path: &CStr) -> Result<(BorrowedFd<'static>, NameText)> {
         let (above, name) = path::split(path)?;
-        if let Some(known) = self.known_parent(above) {
-            return Ok((known, name));
-        }
-        let directory = path::ensure_directory(self.root()?, above)?;
-        let directory = self.leave(directory);
-        let mut text = NameText::new();
-        self.known = text.push(above).is_ok().then_some((text, directory));
-        Ok((directory, name))
+        Ok((self.directory(above)?.directory, name))
     }
 
-    /// The directory at a path, where the last step to make something did it there and no mount came
-    /// between that could lie over it.
-    pub(super) fn known_parent(&self, path: &[u8]) -> Option<BorrowedFd<'static>> {
-        match &self.known {
-            Some((known, directory)) if known.as_bytes() == path => Some(*directory),
-            _ => None,
+    /// The directory at a path, made where it is missing.
+    pub(super) fn directory(&mut self, path: &[u8]) -> Result<Place> {
+        if let Some(known) = self.known.find(path) {
+            return Ok(known);
         }
+        let is_new_mount = self.known.is_new_mount(path);
+        let root = self.root()?;
+        let plain = path::directory_without_links(root, path).ok();
+        let is_plain = plain.is_some();
+        let directory = match plain {
+            Some(directory) => directory,
+            None => path::ensure_directory(root, path)?,
+        };
+        let directory = self.leave(directory);
+        // Somebody who shares the files may have moved the mount's directory away.
+        let is_new = is_plain && is_new_mount && is_new_root(directory);
+        let place = Place { directory, is_new };
+        self.known.remember(path, place, is_plain);
+        Ok(place)
     }
 
     /// The host's procfs.

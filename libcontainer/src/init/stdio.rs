@@ -1,11 +1,20 @@
 //! Descriptors 0 to 2.
 
-use std::os::fd::{AsFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 
 use super::state::Child;
 use crate::path::{self, How};
 use crate::sys::file::{self, Status};
 use crate::sys::{Result, descriptor};
+
+/// The container's null device.
+#[derive(Clone, Copy)]
+enum Null {
+    /// Made by the child in this directory, a file system of its own.
+    Entry(BorrowedFd<'static>),
+    /// Found and verified, not open for use.
+    File(BorrowedFd<'static>),
+}
 
 const STDIO: core::ops::Range<i32> = 0..3;
 
@@ -17,22 +26,37 @@ impl Child<'_> {
         if is_null == [false; 3] {
             return Ok(());
         }
+        let Some(null) = self.container_null()? else {
+            return Ok(());
+        };
+        for (number, _) in STDIO.zip(is_null).filter(|(_, is_null)| *is_null) {
+            let opened = match null {
+                Null::Entry(dev) => file::open(dev, c"null", libc::O_RDWR | libc::O_NOFOLLOW, 0)?,
+                Null::File(null) => path::reopen(self.proc()?, null, libc::O_RDWR)?,
+            };
+            descriptor::duplicate_onto(self.leave(opened), number)?;
+        }
+        Ok(())
+    }
+
+    /// The container's null device, where it has one.
+    fn container_null(&mut self) -> Result<Option<Null>> {
+        if self.null_in_dev
+            && let Some(place) = self.known.find(b"/dev")
+            && place.is_new
+        {
+            return Ok(Some(Null::Entry(place.directory)));
+        }
         let how = How {
             keep_last_link: true,
             ..How::default()
         };
         let Ok(null) = path::resolve(self.root()?, c"dev/null", how) else {
-            return Ok(());
+            return Ok(None);
         };
         let null = self.leave(null);
-        if !file::status(null)?.is_null_device() {
-            return Ok(());
-        }
-        for (number, _) in STDIO.zip(is_null).filter(|(_, is_null)| *is_null) {
-            let opened = self.leave(path::reopen(self.proc()?, null, libc::O_RDWR)?);
-            descriptor::duplicate_onto(opened, number)?;
-        }
-        Ok(())
+        let is_null = file::status(null)?.is_null_device();
+        Ok(is_null.then_some(Null::File(null)))
     }
 
     /// Gives descriptors 0 to 2 to a user.

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, AsRawFd, IntoRawFd};
 
 use super::state::Child;
-use super::{namespaces, user};
+use super::user;
 use crate::plan::step::Step;
 use crate::sync::Message;
 use crate::sys::{Call, Fault, Result, identity, process, schedule};
@@ -14,6 +14,9 @@ const NOT_HERE: Result<()> = Err(Fault::new(Call::UnknownStep, 0));
 impl Child<'_> {
     /// Does one step.
     pub(super) fn perform(&mut self, step: &mut Step) -> Result<()> {
+        if !matches!(step, Step::Mount(_)) {
+            self.entered = None;
+        }
         match step {
             Step::EnterCgroup => self.enter_cgroups(),
             Step::Ask(request) => self.ask(*request),
@@ -26,7 +29,7 @@ impl Child<'_> {
             Step::TimeOffsets { lines } => self.enter_time_namespace(lines),
             Step::NewSession => process::new_session(),
             Step::SessionKeyring { name, label } => self.join_keyring(name, label.as_deref()),
-            Step::LoopbackUp => namespaces::loopback_up(),
+            Step::LoopbackUp => self.loopback_up(),
             Step::Hooks(hooks) => self.run_hooks(hooks),
             Step::Seccomp => self.install_filter(),
             Step::FindProgram => self.find_program(),
@@ -161,7 +164,7 @@ impl Child<'_> {
             Step::Bounding { keep } => user::limit_bounding_set(*keep),
             Step::KeepCapabilities(keep) => process::set_keep_capabilities(*keep),
             Step::Groups { gids } => user::set_groups(gids),
-            Step::User { uid, gid } => self.become_user(*uid, *gid),
+            Step::User { uid, gid, is_other } => self.become_user(*uid, *gid, *is_other),
             Step::Capabilities {
                 effective,
                 permitted,

@@ -13,6 +13,7 @@ use super::trace;
 use crate::error::{Error, Result, cgroup_error};
 use crate::init::{self, Inherited};
 use crate::plan::Plan;
+use crate::plan::step::Step;
 use crate::procfs::Proc;
 use crate::sys;
 
@@ -74,7 +75,16 @@ pub(crate) fn bear(plan: &mut Plan, cradle: Cradle<'_>) -> Result<Child> {
     trace::planned(plan);
     let (channel, child_end) = Channel::pair()?;
     let mut numbers = cradle.descriptors.numbers();
-    let parent = nix::unistd::getpid().as_raw();
+    // Only beside hooks the child watches over its parent.
+    let has_hooks = plan
+        .steps
+        .iter()
+        .any(|entry| matches!(entry.step, Step::Hooks(_)));
+    let parent = if has_hooks {
+        nix::unistd::getpid().as_raw()
+    } else {
+        0
+    };
     let entry = cradle.cgroup.entry()?;
     // From here to the way back nothing may return early: the thread would stay there.
     let home = join_pid_namespace(plan, cradle.descriptors)?;
@@ -85,6 +95,7 @@ pub(crate) fn bear(plan: &mut Plan, cradle: Cradle<'_>) -> Result<Child> {
             init::run(Inherited {
                 plan: &mut *plan,
                 descriptors: &mut numbers,
+                finished: cradle.descriptors.finished(),
                 sync: child_end.as_raw_fd(),
                 parents_sync: channel.as_fd().as_raw_fd(),
                 gate: cradle.gate.as_ref().map(AsRawFd::as_raw_fd),
@@ -105,7 +116,8 @@ pub(crate) fn bear(plan: &mut Plan, cradle: Cradle<'_>) -> Result<Child> {
         }
         born => Ok(born),
     };
-    sys::descriptor::close_all(entry.writes.into_iter().chain(entry.into));
+    let opened = entry.writes.into_iter().chain(entry.into);
+    sys::descriptor::close_all(opened.chain([child_end]));
     leave_pid_namespace(home)?;
     let born = born?.map_err(|fault| Error::fault("the container's process", fault))?;
     Ok(Child {

@@ -40,6 +40,11 @@ impl Channel {
         Ok((Self(parent), child))
     }
 
+    /// The descriptor.
+    pub(crate) fn into_fd(self) -> OwnedFd {
+        self.0
+    }
+
     /// Says something; a child that is gone is noticed by the next [`Self::hear`].
     pub(crate) fn say(&self, message: Message) -> Result<()> {
         self.send(message, &[])

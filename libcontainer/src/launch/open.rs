@@ -12,7 +12,7 @@ use super::{console_socket, id_maps};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::kernel::clone_flag;
 use crate::plan::namespaces::{KINDS, name_of};
-use crate::plan::step::{IdMapping, NamespaceKind};
+use crate::plan::step::{Attributes, IdMapping, NamespaceKind};
 use crate::plan::{Open, OpenKind, Plan};
 use crate::procfs::Proc;
 use crate::sys;
@@ -40,36 +40,69 @@ pub(crate) enum Console {
 
 /// The table of descriptors, slot by slot.
 #[derive(Debug)]
-pub(crate) struct Descriptors(Vec<Option<OwnedFd>>);
+pub(crate) struct Descriptors {
+    slots: Vec<Option<OwnedFd>>,
+    /// By slot, whether it holds a tree that has its attributes already.
+    finished: Vec<bool>,
+}
 
 impl Drop for Descriptors {
     fn drop(&mut self) {
-        sys::descriptor::close_all(self.0.drain(..).flatten());
+        sys::descriptor::close_all(self.slots.drain(..).flatten());
     }
 }
 
 impl Descriptors {
     /// Opens all that is opened before the clone.
     pub(crate) fn open(plan: &Plan, proc: &Proc, mut given: Given) -> Result<Self> {
-        let mut table = Self(Vec::with_capacity(plan.opens.len()));
-        for open in &plan.opens {
-            let descriptor = table.open_one(open, proc, &mut given)?;
-            table.0.push(descriptor);
+        let mut table = Self {
+            slots: Vec::with_capacity(plan.opens.len()),
+            finished: Vec::with_capacity(plan.opens.len()),
+        };
+        for (open, attributes) in plan.opens.iter().zip(plan.tree_attributes()) {
+            let finished = match &open.what {
+                _ if open.on_request => None,
+                OpenKind::Tree {
+                    path,
+                    recursive,
+                    idmap: None,
+                } => attributes.and_then(|wanted| finished_tree(path, *recursive, wanted)),
+                OpenKind::CgroupTree { path } => {
+                    attributes.and_then(|wanted| finished_tree(path, false, wanted))
+                }
+                _ => None,
+            };
+            table.finished.push(finished.is_some());
+            let descriptor = match finished {
+                Some(tree) => Some(tree),
+                None => table.open_one(open, proc, &mut given)?,
+            };
+            table.slots.push(descriptor);
         }
         Ok(table)
     }
 
+    /// All of them, for the caller to close.
+    pub(crate) fn into_open(mut self) -> Vec<OwnedFd> {
+        self.slots.drain(..).flatten().collect()
+    }
+
     /// The descriptor in a slot.
     pub(crate) fn get(&self, slot: crate::plan::step::Slot) -> Option<&OwnedFd> {
-        self.0.get(usize::from(slot.0))?.as_ref()
+        self.slots.get(usize::from(slot.0))?.as_ref()
     }
 
     /// As numbers, for the child.
     pub(crate) fn numbers(&self) -> Vec<RawFd> {
-        self.0
+        self.slots
             .iter()
             .map(|fd| fd.as_ref().map_or(EMPTY, AsRawFd::as_raw_fd))
             .collect()
+    }
+
+    /// By slot, whether it holds a tree that has its attributes already.
+    pub(crate) fn finished(&self) -> &[bool] {
+        &self.finished
     }
 
     /// Clones a tree that is asked for after the clone.
@@ -137,6 +170,31 @@ impl Descriptors {
         }
         Ok(tree)
     }
+}
+
+/// Clones a tree with its attributes by one call. `None` where the kernel is older than 6.15, or one
+/// call is not enough, or fails: the long way finds out why.
+fn finished_tree(path: &std::ffi::CStr, recursive: bool, wanted: Attributes) -> Option<OwnedFd> {
+    let whole = sys::mount::MountAttr {
+        set: wanted.set_recursive,
+        clear: wanted.clear_recursive,
+        propagation: wanted.propagation_recursive,
+        userns: 0,
+    };
+    let top = sys::mount::MountAttr {
+        set: wanted.set,
+        clear: wanted.clear,
+        propagation: wanted.propagation,
+        userns: 0,
+    };
+    let nothing = sys::mount::MountAttr::default();
+    // The call changes all that it clones.
+    let attributes = match (whole == nothing, top == nothing) {
+        (false, true) => whole,
+        (true, false) if !recursive => top,
+        _ => return None,
+    };
+    sys::mount::clone_tree_with(sys::descriptor::CWD, path, recursive, &attributes).ok()
 }
 
 fn bytes(path: &std::ffi::CStr) -> &std::ffi::OsStr {

@@ -26,18 +26,17 @@ const ALL_CPUS: [u8; 128] = [0xff; 128];
 pub(crate) fn facts(
     proc: &Proc,
     cgroups: cgroups::Host,
+    capabilities: u64,
     spec: &Spec,
     process: Option<&oci_spec::runtime::Process>,
     no_pivot: bool,
 ) -> Result<Facts> {
-    let capabilities = sys::identity::effective_capabilities()
-        .map_err(|fault| Error::fault("own capabilities", fault))?;
     Ok(Facts {
         euid: cgroups.euid,
         egid: nix::unistd::getegid().as_raw(),
         in_user_namespace: in_user_namespace(proc),
-        may_mount: capabilities & (1 << caps::Capability::CAP_SYS_ADMIN.index()) != 0,
-        last_capability: last_capability(),
+        may_mount: may_mount(capabilities),
+        last_capability: last_capability(process),
         apparmor: process.is_some_and(|process| process.apparmor_profile().is_some()) && apparmor(),
         selinux: wants_selinux(spec, process) && selinux(),
         online_cpus: ALL_CPUS.to_vec(),
@@ -52,6 +51,16 @@ pub(crate) fn facts(
     })
 }
 
+/// The caller's effective capabilities, as a mask.
+pub(crate) fn capabilities() -> Result<u64> {
+    sys::identity::effective_capabilities().map_err(|fault| Error::fault("own capabilities", fault))
+}
+
+/// Whether capabilities are enough to mount in the own mount namespace.
+pub(crate) fn may_mount(capabilities: u64) -> bool {
+    capabilities & (1 << caps::Capability::CAP_SYS_ADMIN.index()) != 0
+}
+
 fn wants_selinux(spec: &Spec, process: Option<&oci_spec::runtime::Process>) -> bool {
     let mounts = spec
         .linux()
@@ -60,10 +69,14 @@ fn wants_selinux(spec: &Spec, process: Option<&oci_spec::runtime::Process>) -> b
     mounts || process.is_some_and(|process| process.selinux_label().is_some())
 }
 
-/// The bounding set can be asked for any capability that the kernel knows (capabilities(7)).
-fn last_capability() -> u8 {
+/// The bounding set can be asked for any capability that the kernel knows (capabilities(7)). It is
+/// asked only where the configuration names one that some kernel might lack.
+fn last_capability(process: Option<&oci_spec::runtime::Process>) -> u8 {
     let known = |number: &u8| sys::process::in_bounding_set(u32::from(*number)).is_some();
     let oldest = caps::Capability::CAP_AUDIT_READ.index();
+    if !names_newer_capability(process, oldest) {
+        return oldest;
+    }
     // The newest that this program has heard of is the kernel's last one, as a rule.
     let newest = caps::Capability::CAP_CHECKPOINT_RESTORE.index();
     if known(&newest) {
@@ -71,6 +84,27 @@ fn last_capability() -> u8 {
     } else {
         (oldest..newest).take_while(known).last().unwrap_or(oldest)
     }
+}
+
+/// Whether a capability is named that kernels have learnt after the one with this number.
+fn names_newer_capability(process: Option<&oci_spec::runtime::Process>, oldest: u8) -> bool {
+    let Some(sets) = process.and_then(|process| process.capabilities().as_ref()) else {
+        return false;
+    };
+    let sets = [
+        sets.bounding(),
+        sets.effective(),
+        sets.permitted(),
+        sets.inheritable(),
+        sets.ambient(),
+    ];
+    let mut named = sets.into_iter().flatten().flatten();
+    named.any(|capability| {
+        let name = format!("CAP_{capability}");
+        // One that this program does not know is nobody's: the plan says so.
+        name.parse()
+            .is_ok_and(|known: caps::Capability| known.index() > oldest)
+    })
 }
 
 /// The namespaces that the configuration joins by path and that are this process's own.

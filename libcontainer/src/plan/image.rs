@@ -57,7 +57,7 @@ impl Environment {
     fn of(process: &Process, facts: &Facts) -> Result<Self> {
         let env = process.env().as_deref().unwrap_or_default();
         at_most("process.env", env.len(), ARGUMENTS)?;
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = std::collections::BTreeSet::new();
         let mut strings: Vec<CString> = Vec::with_capacity(env.len());
         let mut path = None;
         let mut has_home = false;

@@ -306,7 +306,8 @@ fn credentials(b: &mut Builder, context: &Context<'_>) -> Result<()> {
         b.step("process.user", Step::KeepCapabilities(true));
     }
     b.step("process.user.additionalGids", Step::Groups { gids });
-    b.step("process.user", Step::User { uid, gid });
+    let is_other = context.user_namespace || (uid, gid) != (context.facts.euid, context.facts.egid);
+    b.step("process.user", Step::User { uid, gid, is_other });
     if keeps {
         b.step("process.user", Step::KeepCapabilities(false));
     }
@@ -318,10 +319,13 @@ fn credentials(b: &mut Builder, context: &Context<'_>) -> Result<()> {
             inheritable,
         },
     );
-    b.step(
-        "process.capabilities.ambient",
-        Step::Ambient { raise: ambient },
-    );
+    // The ambient set is always a part of the inheritable one.
+    if inheritable != 0 {
+        b.step(
+            "process.capabilities.ambient",
+            Step::Ambient { raise: ambient },
+        );
+    }
     working_directory(b, context, true)?;
     // What was made before has modes of its own, the working directory too.
     b.step("process.user.umask", Step::Umask { mask });

@@ -260,7 +260,7 @@ fn mask_source(b: &mut Builder, context: &Context<'_>) -> Result<()> {
 
 fn unique<'a>(field: &str, paths: &'a [String]) -> Result<Vec<(String, &'a Path)>> {
     at_most(field, paths.len(), PATHS)?;
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = std::collections::BTreeSet::new();
     let mut unique = Vec::with_capacity(paths.len());
     for (index, path) in paths.iter().enumerate() {
         let field = format!("{field}[{index}]");

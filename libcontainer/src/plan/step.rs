@@ -164,15 +164,16 @@ pub enum Step {
     KeepCapabilities(bool),
     /// `setgroups(2)`. Skipped where the namespace denies it and the list is empty.
     Groups { gids: Vec<u32> },
-    /// `setresgid(2)`, then `setresuid(2)`.
-    User { uid: u32, gid: u32 },
+    /// `setresgid(2)`, then `setresuid(2)`. `is_other` is whether the effective ids may change by it.
+    User { uid: u32, gid: u32, is_other: bool },
     /// `capset(2)`.
     Capabilities {
         effective: u64,
         permitted: u64,
         inheritable: u64,
     },
-    /// Clear the ambient set and raise these (`PR_CAP_AMBIENT`).
+    /// Clear the ambient set and raise these (`PR_CAP_AMBIENT`). Not planned where nothing is
+    /// inheritable: then `capset` has cleared it.
     Ambient { raise: u64 },
     /// Give every signal its default action and unblock all.
     ResetSignals,

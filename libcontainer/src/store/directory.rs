@@ -7,9 +7,10 @@ use std::io::{ErrorKind as IoKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, Flock, FlockArg, OFlag, openat, renameat};
+use nix::fcntl::{AT_FDCWD, OFlag, openat, renameat};
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
@@ -17,14 +18,17 @@ use super::{Record, check_id};
 use crate::error::{Error, ErrorKind, Result};
 
 const STATE: &str = "state.json";
-const STATE_NEW: &str = "state.json.new";
+/// The record of a container that is being created.
+const CREATING: &str = "creating.json";
+const CREATING_NEW: &str = "creating.json.new";
 const CONFIG: &str = "config.json";
 
 /// An open container directory, locked against other operations until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Directory {
     path: PathBuf,
-    handle: Flock<File>,
+    handle: Arc<File>,
+    is_locked: bool,
 }
 
 impl Directory {
@@ -46,7 +50,8 @@ impl Directory {
             ),
             _ => Error::system(path.display(), "mkdir", error),
         })?;
-        Self::open_at(path)
+        // Should another operation remove it before it is locked, nothing can be made in it.
+        Self::lock(path)
     }
 
     /// Opens the directory of an existing container and waits until no other operation holds it.
@@ -57,26 +62,28 @@ impl Directory {
 
     /// Opens the directory at a path that was found by its id before.
     pub(crate) fn open_at(path: PathBuf) -> Result<Self> {
-        let directory = open_directory(&path)?;
-        let handle = Flock::lock(directory, FlockArg::LockExclusive)
-            .map_err(|(_, errno)| Error::system(path.display(), "flock", errno))?;
-        // Another operation may have removed it while this one waited.
-        match nix::sys::stat::fstat(handle.as_fd()) {
-            Ok(stat) if stat.st_nlink == 0 => Err(not_found()),
-            Ok(_) => Ok(Self { path, handle }),
-            Err(errno) => Err(Error::system(path.display(), "fstat", errno)),
-        }
+        let directory = Self::lock(path)?;
+        still_there(&directory.path, &directory.handle)?;
+        Ok(directory)
+    }
+
+    fn lock(path: PathBuf) -> Result<Self> {
+        let handle = Arc::new(open_directory(&path)?);
+        wait_for_lock(&path, &handle)?;
+        Ok(Self {
+            path,
+            handle,
+            is_locked: true,
+        })
     }
 
     /// Lets other operations go on and keeps the directory open.
-    pub(crate) fn into_unlocked(self) -> Result<OwnedFd> {
-        match self.handle.unlock() {
-            Ok(file) => Ok(file.into()),
-            Err((handle, errno)) => {
-                drop(handle);
-                Err(Error::system(self.path.display(), "flock", errno))
-            }
-        }
+    pub(crate) fn into_unlocked(mut self) -> Result<Arc<File>> {
+        self.is_locked = false;
+        self.handle
+            .unlock()
+            .map_err(|error| Error::system(self.path.display(), "flock", error))?;
+        Ok(Arc::clone(&self.handle))
     }
 
     /// Where it is.
@@ -84,36 +91,39 @@ impl Directory {
         &self.path
     }
 
-    /// Writes the record; a reader sees the old one or the new one.
-    pub(crate) fn write_record(&self, record: &Record) -> Result<()> {
-        let bytes = serde_json::to_vec(record)
-            .map_err(|error| Error::system(STATE, "serialise", std::io::Error::other(error)))?;
-        self.write(STATE_NEW, &bytes)?;
-        renameat(self.as_fd(), STATE_NEW, self.as_fd(), STATE)
-            .map_err(|errno| self.failed(STATE, "rename", errno))
+    /// Writes the record of a container that is being created. Returns the file, for the caller to
+    /// close.
+    pub(crate) fn write_record(&self, record: &Record) -> Result<OwnedFd> {
+        self.write(CREATING, &serialised(record)?)
     }
 
-    /// Keeps the configuration.
-    pub(crate) fn write_config(&self, config: &[u8]) -> Result<()> {
+    /// Writes it anew; a reader sees the old one or the new one.
+    pub(crate) fn rewrite_record(&self, record: &Record) -> Result<()> {
+        self.write(CREATING_NEW, &serialised(record)?)?;
+        self.rename(CREATING_NEW, CREATING)
+    }
+
+    /// The container is created: its record gets the name that stays.
+    pub(crate) fn created(&self) -> Result<()> {
+        self.rename(CREATING, STATE)
+    }
+
+    /// Keeps the configuration. Returns the file, for the caller to close.
+    pub(crate) fn write_config(&self, config: &[u8]) -> Result<OwnedFd> {
         self.write(CONFIG, config)
     }
 
     /// Removes the directory with all that it holds.
     pub(crate) fn remove(&self) -> Result<()> {
-        for name in [STATE, CONFIG] {
-            // What is still there is found below.
-            let _ = unlinkat(self.as_fd(), name, UnlinkatFlags::NoRemoveDir);
-        }
-        if unlinkat(AT_FDCWD, &self.path, UnlinkatFlags::RemoveDir).is_ok() {
-            return Ok(());
-        }
-        std::fs::remove_dir_all(&self.path).or_else(|error| match error.kind() {
-            IoKind::NotFound => Ok(()),
-            _ => Err(Error::system(self.path.display(), "remove", error)),
-        })
+        remove(&self.path, &self.handle)
     }
 
-    fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+    fn rename(&self, from: &str, to: &str) -> Result<()> {
+        renameat(self.as_fd(), from, self.as_fd(), to)
+            .map_err(|errno| self.failed(to, "rename", errno))
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<OwnedFd> {
         let flags = OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
         let file = openat(
             self.as_fd(),
@@ -122,9 +132,10 @@ impl Directory {
             Mode::from_bits_truncate(0o600),
         )
         .map_err(|errno| self.failed(name, "open", errno))?;
-        File::from(file)
-            .write_all(bytes)
-            .map_err(|error| self.failed(name, "write", error))
+        let mut file = File::from(file);
+        file.write_all(bytes)
+            .map_err(|error| self.failed(name, "write", error))?;
+        Ok(file.into())
     }
 
     pub(super) fn unlink(&self, name: &str) -> Result<()> {
@@ -143,20 +154,78 @@ impl AsFd for Directory {
     }
 }
 
-/// The record of a container, read without waiting for other operations.
-pub(crate) fn read_record(root: &Path, id: &str) -> Result<(OwnedFd, Record)> {
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // A process that was cloned meanwhile may hold the same open file a moment longer.
+        if self.is_locked {
+            let _ = self.handle.unlock();
+        }
+    }
+}
+
+/// Waits until no other operation holds a container's open directory.
+pub(crate) fn wait_for_lock(path: &Path, directory: &File) -> Result<()> {
+    directory
+        .lock()
+        .map_err(|error| Error::system(path.display(), "flock", error))
+}
+
+/// Whether the directory was not removed by the operation that was waited for.
+pub(crate) fn still_there(path: &Path, directory: &File) -> Result<()> {
+    match nix::sys::stat::fstat(directory) {
+        Ok(stat) if stat.st_nlink == 0 => Err(not_found()),
+        Ok(_) => Ok(()),
+        Err(errno) => Err(Error::system(path.display(), "fstat", errno)),
+    }
+}
+
+/// Removes a container's directory with all that it holds.
+pub(crate) fn remove(path: &Path, directory: &File) -> Result<()> {
+    for name in [STATE, CONFIG] {
+        // What is still there is found below.
+        let _ = unlinkat(directory, name, UnlinkatFlags::NoRemoveDir);
+    }
+    if unlinkat(AT_FDCWD, path, UnlinkatFlags::RemoveDir).is_ok() {
+        return Ok(());
+    }
+    std::fs::remove_dir_all(path).or_else(|error| match error.kind() {
+        IoKind::NotFound => Ok(()),
+        _ => Err(Error::system(path.display(), "remove", error)),
+    })
+}
+
+/// Whether a container is still being created, by its open directory.
+pub(crate) fn is_creating(directory: &File) -> bool {
+    let flags = nix::fcntl::AtFlags::AT_SYMLINK_NOFOLLOW;
+    nix::sys::stat::fstatat(directory, CREATING, flags).is_ok()
+}
+
+/// The open directory of a container and its record, read without waiting for other operations, and
+/// whether the container is being created.
+pub(crate) fn read_record(root: &Path, id: &str) -> Result<(File, Record, bool)> {
     check_id(id)?;
     let path = root.join(id);
     let directory = open_directory(&path)?;
-    let bytes = read_at(directory.as_fd(), STATE).map_err(|error| match error.kind() {
-        IoKind::NotFound => not_found(),
-        _ => Error::system(path.join(STATE).display(), "read", error),
-    })?;
-    let record = Record::parse(&bytes).map_err(|problem| {
-        let message = format!("{}: {problem}", path.join(STATE).display());
-        Error::new(ErrorKind::System, message)
-    })?;
-    Ok((directory.into(), record))
+    // It may get its last name between the first look and the second.
+    for name in [STATE, CREATING, STATE] {
+        let bytes = match read_at(directory.as_fd(), name) {
+            Ok(bytes) if bytes.is_empty() => return Err(not_found()),
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == IoKind::NotFound => continue,
+            Err(error) => return Err(Error::system(path.join(name).display(), "read", error)),
+        };
+        let record = Record::parse(&bytes).map_err(|problem| {
+            let message = format!("{}: {problem}", path.join(name).display());
+            Error::new(ErrorKind::System, message)
+        })?;
+        return Ok((directory, record, name == CREATING));
+    }
+    Err(not_found())
+}
+
+fn serialised(record: &Record) -> Result<Vec<u8>> {
+    serde_json::to_vec(record)
+        .map_err(|error| Error::system(STATE, "serialise", std::io::Error::other(error)))
 }
 
 fn open_directory(path: &Path) -> Result<File> {

@@ -9,7 +9,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, openat, renameat};
+use nix::fcntl::{OFlag, openat};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::{Mode, SFlag, mknodat};
 use nix::unistd::{read, write};
@@ -18,8 +18,7 @@ use super::Directory;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sync::{Failure, MESSAGE_LEN, Message};
 
-const CREATING: &str = "creating.fifo";
-const CREATED: &str = "exec.fifo";
+const FIFO: &str = "exec.fifo";
 
 /// The byte that starts the program.
 const START: u8 = b'0';
@@ -35,52 +34,33 @@ pub(crate) enum Started {
     Ended,
 }
 
-/// The names under which a container's FIFO goes.
+/// The FIFO of a container.
 #[derive(Debug)]
 pub(crate) struct StartFifo;
 
 impl StartFifo {
-    /// Makes the FIFO. A container whose FIFO has this first name is being created.
-    pub(crate) fn create(directory: &Directory) -> Result<()> {
+    /// Makes the FIFO and opens it for the process that waits.
+    pub(crate) fn create(directory: &Directory) -> Result<OwnedFd> {
         let mode = Mode::from_bits_truncate(0o600);
-        mknodat(directory.as_fd(), CREATING, SFlag::S_IFIFO, mode, 0)
-            .map_err(|errno| directory.failed(CREATING, "mknod", errno))
-    }
-
-    /// The descriptor for the process that waits.
-    pub(crate) fn open(directory: &Directory) -> Result<OwnedFd> {
+        mknodat(directory.as_fd(), FIFO, SFlag::S_IFIFO, mode, 0)
+            .map_err(|errno| directory.failed(FIFO, "mknod", errno))?;
         let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
-        openat(directory.as_fd(), CREATING, flags, Mode::empty())
-            .map_err(|errno| directory.failed(CREATING, "open", errno))
-    }
-
-    /// Gives the FIFO its second name: the container is created.
-    pub(crate) fn created(directory: &Directory) -> Result<()> {
-        renameat(directory.as_fd(), CREATING, directory.as_fd(), CREATED)
-            .map_err(|errno| directory.failed(CREATING, "rename", errno))
-    }
-
-    /// Removes the FIFO of a container that was started without it.
-    pub(crate) fn passed_by(directory: &Directory) -> Result<()> {
-        directory.unlink(CREATING)
-    }
-
-    /// Whether the container is being created.
-    pub(crate) fn is_creating(directory: &impl Holds) -> bool {
-        directory.holds_file(CREATING)
+        openat(directory.as_fd(), FIFO, flags, Mode::empty())
+            .map_err(|errno| directory.failed(FIFO, "open", errno))
     }
 
     /// Whether the container waits to be started.
-    pub(crate) fn is_created(directory: &impl Holds) -> bool {
-        directory.holds_file(CREATED)
+    pub(crate) fn is_there(directory: impl AsFd) -> bool {
+        let flags = nix::fcntl::AtFlags::AT_SYMLINK_NOFOLLOW;
+        nix::sys::stat::fstatat(directory, FIFO, flags).is_ok()
     }
 
     /// Starts the program and waits until it runs or has failed.
     pub(crate) fn start(directory: &Directory) -> Result<Started> {
-        let failed = |call, errno| directory.failed(CREATED, call, errno);
+        let failed = |call, errno| directory.failed(FIFO, call, errno);
         let open = |flags| {
             let flags = flags | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
-            openat(directory.as_fd(), CREATED, flags, Mode::empty())
+            openat(directory.as_fd(), FIFO, flags, Mode::empty())
         };
         let writer = match open(OFlag::O_WRONLY) {
             Ok(writer) => writer,
@@ -95,7 +75,7 @@ impl StartFifo {
         }
         wait_until_unread(&writer).map_err(|errno| failed("poll", errno))?;
         let reader = open(OFlag::O_RDONLY).map_err(|errno| failed("open", errno))?;
-        directory.unlink(CREATED)?;
+        directory.unlink(FIFO)?;
         let mut left = [0; MESSAGE_LEN];
         match read(&reader, &mut left) {
             Ok(0) | Err(Errno::EAGAIN) => Ok(Started::Runs),
@@ -106,19 +86,6 @@ impl StartFifo {
             Ok(_) => Ok(Started::Ended),
             Err(errno) => Err(failed("read", errno)),
         }
-    }
-}
-
-/// Something that can tell whether a container directory holds a file.
-pub(crate) trait Holds {
-    /// Whether it does.
-    fn holds_file(&self, name: &str) -> bool;
-}
-
-impl<T: AsFd> Holds for T {
-    fn holds_file(&self, name: &str) -> bool {
-        let flags = nix::fcntl::AtFlags::AT_SYMLINK_NOFOLLOW;
-        nix::sys::stat::fstatat(self.as_fd(), name, flags).is_ok()
     }
 }
 
@@ -153,15 +120,13 @@ mod tests {
     fn directory() -> (tempfile::TempDir, Directory) {
         let root = tempfile::tempdir().expect("a temporary directory");
         let directory = Directory::create(root.path(), "c").expect("a new container directory");
-        StartFifo::create(&directory).expect("a FIFO");
         (root, directory)
     }
 
     #[test]
     fn a_reader_that_goes_away_silently_has_executed() {
         let (_root, directory) = directory();
-        let init = StartFifo::open(&directory).expect("the waiting end");
-        StartFifo::created(&directory).expect("the second name");
+        let init = StartFifo::create(&directory).expect("the waiting end");
         let waits = std::thread::spawn(move || {
             let mut byte = [0];
             read(&init, &mut byte)
@@ -171,14 +136,13 @@ mod tests {
             Started::Runs
         );
         assert_eq!(waits.join().expect("no panic"), Ok(1));
-        assert!(!StartFifo::is_created(&directory));
+        assert!(!StartFifo::is_there(&directory));
     }
 
     #[test]
     fn a_failure_is_read_from_the_fifo() {
         let (_root, directory) = directory();
-        let init = StartFifo::open(&directory).expect("the waiting end");
-        StartFifo::created(&directory).expect("the second name");
+        let init = StartFifo::create(&directory).expect("the waiting end");
         let failure = Failure {
             step: 3,
             call: 4,
@@ -199,7 +163,7 @@ mod tests {
     #[test]
     fn a_dead_process_cannot_be_started() {
         let (_root, directory) = directory();
-        StartFifo::created(&directory).expect("the second name");
+        drop(StartFifo::create(&directory).expect("a FIFO"));
         assert_eq!(
             StartFifo::start(&directory).expect("an answer"),
             Started::Ended

@@ -37,7 +37,6 @@ calls! {
     Getcwd = "getcwd",
     Getdents = "getdents64",
     IoprioSet = "ioprio_set",
-    KeyctlDescribe = "keyctl(KEYCTL_DESCRIBE)",
     KeyctlJoin = "keyctl(KEYCTL_JOIN_SESSION_KEYRING)",
     KeyctlSetperm = "keyctl(KEYCTL_SETPERM)",
     Kill = "kill",

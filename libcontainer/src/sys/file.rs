@@ -215,6 +215,27 @@ pub(crate) fn filesystem(of: BorrowedFd<'_>) -> Result<(i64, u64)> {
     Ok((status.magic, status.flags as u64))
 }
 
+/// `STATX_ATTR_MOUNT_ROOT`
+const ATTRIBUTE_MOUNT_ROOT: u64 = 0x2000;
+
+/// Type and permissions of an open file that is the root of a mount; `None` of another, and before
+/// Linux 5.8, which does not tell.
+pub(crate) fn mode_of_mount_root(file: BorrowedFd<'_>) -> Option<u32> {
+    // SAFETY: zeros are a valid statx.
+    let mut found: libc::statx = unsafe { core::mem::zeroed() };
+    let args = [
+        fd(file),
+        text(c""),
+        libc::AT_EMPTY_PATH as usize,
+        libc::STATX_BASIC_STATS as usize,
+        ptr_mut(&mut found),
+    ];
+    // SAFETY: the path is empty; the kernel writes a statx.
+    unsafe { syscall(Call::Fstat, libc::SYS_statx, args) }.ok()?;
+    let attributes = found.stx_attributes & found.stx_attributes_mask;
+    (attributes & ATTRIBUTE_MOUNT_ROOT != 0).then_some(found.stx_mode.into())
+}
+
 /// Whether an open file lies on a procfs.
 pub(crate) fn is_on_procfs(file: BorrowedFd<'_>) -> Result<bool> {
     Ok(filesystem(file)?.0 == libc::PROC_SUPER_MAGIC)

@@ -114,7 +114,6 @@ pub(crate) fn set_domain_name(name: &[u8]) -> Result<()> {
 
 const KEYCTL_JOIN_SESSION_KEYRING: usize = 1;
 const KEYCTL_SETPERM: usize = 5;
-const KEYCTL_DESCRIBE: usize = 6;
 
 /// Joins the session keyring of this name, which is made where there is none; returns its number.
 pub(crate) fn join_session_keyring(name: &CStr) -> Result<i32> {
@@ -125,18 +124,6 @@ pub(crate) fn join_session_keyring(name: &CStr) -> Result<i32> {
     // SAFETY: `name` ends with a zero byte.
     let serial = unsafe { syscall(Call::KeyctlJoin, libc::SYS_keyctl, args) }?;
     Ok(serial as i32)
-}
-
-/// The description of a key, `type;uid;gid;permissions;name`; returns how many bytes there are.
-pub(crate) fn describe_key(serial: i32, buffer: &mut [u8]) -> Result<usize> {
-    let args = [
-        KEYCTL_DESCRIBE,
-        serial as isize as usize,
-        ptr_mut(buffer),
-        buffer.len(),
-    ];
-    // SAFETY: the kernel writes at most `buffer.len()` bytes.
-    unsafe { syscall(Call::KeyctlDescribe, libc::SYS_keyctl, args) }
 }
 
 /// Sets the permissions of a key.

@@ -15,7 +15,10 @@ const FSCONFIG_SET_FLAG: usize = 0;
 const FSCONFIG_SET_STRING: usize = 1;
 const FSCONFIG_CMD_CREATE: usize = 6;
 const MOVE_MOUNT_F_EMPTY_PATH: usize = 0x04;
+const MOVE_MOUNT_T_SYMLINKS: usize = 0x10;
 const MOVE_MOUNT_T_EMPTY_PATH: usize = 0x40;
+/// The same on every machine; libc does not name it.
+pub(crate) const SYS_OPEN_TREE_ATTR: core::ffi::c_long = 467;
 
 /// `MOUNT_ATTR_*` of mount_setattr(2).
 pub(crate) mod attr {
@@ -127,6 +130,26 @@ pub(crate) fn clone_tree(at: BorrowedFd<'_>, path: &CStr, recursive: bool) -> Re
     .map(|tree| unsafe { own(tree) })
 }
 
+/// open_tree_attr(2), which Linux 6.15 brought: [`clone_tree`] and [`set_attributes`] in one.
+/// `ENOSYS` before.
+pub(crate) fn clone_tree_with(
+    at: BorrowedFd<'_>,
+    path: &CStr,
+    recursive: bool,
+    attributes: &MountAttr,
+) -> Result<OwnedFd> {
+    let mut flags = OPEN_TREE_CLONE | libc::O_CLOEXEC as usize | libc::AT_EMPTY_PATH as usize;
+    if recursive {
+        flags |= AT_RECURSIVE;
+    }
+    let length = size_of::<MountAttr>();
+    let args = [fd(at), text(path), flags, ptr(attributes), length];
+    // SAFETY: `path` ends with a zero byte; the structure has the length that is given.
+    unsafe { syscall(Call::OpenTree, SYS_OPEN_TREE_ATTR, args) }
+        // SAFETY: it is new.
+        .map(|tree| unsafe { own(tree) })
+}
+
 /// mount_setattr(2) on the mount whose root `mount` is, with its submounts where `recursive`.
 pub(crate) fn set_attributes(
     mount: BorrowedFd<'_>,
@@ -151,6 +174,31 @@ pub(crate) fn attach(tree: BorrowedFd<'_>, target: BorrowedFd<'_>) -> Result<()>
     unsafe { syscall(Call::MoveMount, libc::SYS_move_mount, args) }.map(drop)
 }
 
+/// move_mount(2) from a descriptor onto an absolute path, whose last component may be a link.
+pub(crate) fn attach_at_path(tree: BorrowedFd<'_>, path: &CStr) -> Result<()> {
+    let flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS;
+    let args = [fd(tree), text(c""), fd(CWD), text(path), flags];
+    // SAFETY: both paths end with a zero byte.
+    unsafe { syscall(Call::MoveMount, libc::SYS_move_mount, args) }.map(drop)
+}
+
+/// move_mount(2) from a descriptor onto an entry of a directory, which is no link.
+pub(crate) fn attach_to_entry(
+    tree: BorrowedFd<'_>,
+    directory: BorrowedFd<'_>,
+    name: &CStr,
+) -> Result<()> {
+    let args = [
+        fd(tree),
+        text(c""),
+        fd(directory),
+        text(name),
+        MOVE_MOUNT_F_EMPTY_PATH,
+    ];
+    // SAFETY: both paths end with a zero byte.
+    unsafe { syscall(Call::MoveMount, libc::SYS_move_mount, args) }.map(drop)
+}
+
 /// mount(2) that changes a mount and needs no source: propagation or a remount, at a path that is
 /// absolute or relative to the working directory.
 pub(crate) fn change(path: &CStr, flags: u64) -> Result<()> {
@@ -165,11 +213,17 @@ pub(crate) fn change(path: &CStr, flags: u64) -> Result<()> {
     .map(drop)
 }
 
-/// Mounts a new file system on the working directory (mount(2)).
-pub(crate) fn mount_here(kind: &CStr, source: &CStr, flags: u64, options: &CStr) -> Result<()> {
+/// Mounts a new file system (mount(2)) on the working directory, an entry of it, or an absolute path.
+pub(crate) fn mount_new(
+    kind: &CStr,
+    source: &CStr,
+    target: &CStr,
+    flags: u64,
+    options: &CStr,
+) -> Result<()> {
     let args = [
         text(source),
-        text(c"."),
+        text(target),
         text(kind),
         flags as usize,
         text(options),

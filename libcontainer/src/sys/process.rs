@@ -35,12 +35,14 @@ struct CloneArgs {
 
 /// Length of `struct clone_args` before it had `set_tid` and `cgroup` (kernel 5.3).
 const CLONE_ARGS_OLD: usize = 64;
+const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
 /// Clones the calling thread, into a version 2 cgroup where one is given (`ENOSYS`, `E2BIG` or
 /// `EINVAL` where the kernel is older than 5.7), with `CLONE_*` flags and `CLONE_PIDFD`; memory is
 /// copied, not shared.
-/// The child has every signal blocked, as the handlers that it inherits are the host program's.
+/// The child has none of the host program's signal handlers; where the kernel does not take them away
+/// (before 5.5), it has every signal blocked.
 ///
 /// `child` runs in the new process. It may do only what is safe in a signal handler: other threads'
 /// locks, the allocator's among them, may be held for ever. It ends with the exit code that `child`
@@ -50,15 +52,23 @@ pub(crate) fn clone(
     into_cgroup: Option<BorrowedFd<'_>>,
     child: impl FnOnce() -> i32,
 ) -> Result<Cloned> {
-    let mask = signal::block_all()?;
-    let cloned = clone_blocked(flags, into_cgroup);
+    let mut blocked = None;
+    let cloned = match clone3(flags | CLONE_CLEAR_SIGHAND, into_cgroup) {
+        Err(fault) if matches!(fault.errno, libc::ENOSYS | libc::EINVAL) => {
+            blocked = Some(signal::block_all()?);
+            clone_blocked(flags, into_cgroup)
+        }
+        other => other,
+    };
     if let Ok(None) = cloned {
         let _bomb = ExitOnDrop;
         #[cfg(feature = "abort-on-child-allocation")]
         super::heap::forbid();
         exit(child());
     }
-    signal::set_mask(mask)?;
+    if let Some(mask) = blocked {
+        signal::set_mask(mask)?;
+    }
     cloned.and_then(|cloned| cloned.ok_or(Fault::new(Call::Clone, libc::ECHILD)))
 }
 

@@ -33,6 +33,8 @@ fn perform(context: &Context<'_>) -> Result<Status, Failure> {
     }
     let (container, mut process) = request.process(options).run()?;
     let exit = foreground.attend(&mut process);
+    // What these hold the kernel closes in a moment, with this process.
+    std::mem::forget((foreground, process));
     if !matches.is_set(&flags::KEEP) {
         delete::remove(container, true, context.log)?;
     }

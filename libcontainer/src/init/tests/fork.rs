@@ -106,6 +106,7 @@ fn launch(plan: &mut Plan, flags: i32, gate: Option<&fs::File>, stdout: &fs::Fil
         crate::sys::heap::forbid();
         run(Inherited {
             plan,
+            finished: &[],
             descriptors: &mut descriptors,
             sync: theirs.as_raw_fd(),
             parents_sync: ours.as_raw_fd(),
@@ -226,6 +227,7 @@ fn everything(root: &Path) -> Vec<Step> {
         Step::User {
             uid: 1000,
             gid: 1000,
+            is_other: true,
         },
         Step::KeepCapabilities(false),
         Step::Capabilities {

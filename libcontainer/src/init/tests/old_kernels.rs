@@ -3,7 +3,8 @@
 use std::fs;
 
 use super::*;
-use crate::sys::mount::attr;
+use crate::plan::step::DeviceStep;
+use crate::sys::mount::{self as mount_calls, attr};
 use crate::sys::{Call, testing};
 
 const fn attributes(set: u64) -> Attributes {
@@ -126,4 +127,111 @@ fn without_faccessat2_a_program_is_found() {
         stage.must(Step::FindProgram);
         stage.child.program == Some(1)
     });
+}
+
+/// A root with file systems of its own, as a container has it, by the shortest way that the kernel
+/// offers, and by the others.
+#[test]
+fn without_newer_calls_the_root_is_made_the_same() {
+    let refusals: [&[core::ffi::c_long]; 5] = [
+        &[],
+        &[mount_calls::SYS_OPEN_TREE_ATTR],
+        &[libc::SYS_statx],
+        &[libc::SYS_openat2],
+        &[mount_calls::SYS_OPEN_TREE_ATTR, libc::SYS_mount_setattr],
+    ];
+    for refused in refusals {
+        on_stage("own file systems", |mut stage| {
+            testing::refuse(refused, libc::ENOSYS);
+            make_root(&mut stage);
+            masks_hold();
+            is_made_alike()
+        });
+    }
+}
+
+fn make_root(stage: &mut Stage) {
+    let new = |kind: &str, target: &str| {
+        let mut step = mount(
+            Source::Filesystem {
+                fstype: text(kind),
+                params: Vec::new(),
+                fallback: None,
+            },
+            target,
+        );
+        step.strict_target = matches!(kind, "proc" | "sysfs");
+        step.target_kind = TargetKind::Directory;
+        Step::Mount(step)
+    };
+    let device = |path: &str, minor| {
+        Step::Device(DeviceStep {
+            path: text(path),
+            mode: libc::S_IFCHR | 0o666,
+            device: libc::makedev(1, minor),
+            uid: 0,
+            gid: 0,
+            bind: None,
+            listed: false,
+        })
+    };
+    let mut steps = vec![
+        Step::MaskSource {
+            source: host(c"/dev/null"),
+        },
+        new("proc", "/proc"),
+        new("tmpfs", "/dev"),
+        new("tmpfs", "/dev/shm"),
+        Step::Mount(mount(host(c"/etc/hostname"), "/dev/file")),
+        Step::Mount(mount(host(c"/etc"), "/dev/dir")),
+        new("sysfs", "/sys"),
+        device("/dev/null", 3),
+        device("/dev/zero", 5),
+        Step::PivotRoot,
+        Step::ReopenNull,
+    ];
+    for path in ["/proc/bus", "/proc/absent"] {
+        steps.push(Step::ReadonlyPath { path: text(path) });
+    }
+    for path in [
+        "/proc/absent",
+        "/proc/fs",
+        "/proc/keys",
+        "/proc/timer_list",
+        "/proc/irq",
+        "/proc/net",
+        "/sys/firmware",
+    ] {
+        steps.push(Step::MaskPath { path: text(path) });
+    }
+    for step in steps {
+        stage.must(step);
+    }
+}
+
+#[track_caller]
+fn masks_hold() {
+    assert!(has(Path::new("/proc/bus"), "ro"));
+    for file in ["/proc/keys", "/proc/timer_list"] {
+        assert_eq!(fs::read(file).unwrap(), b"", "{file}");
+    }
+    for directory in ["/proc/fs", "/proc/irq", "/proc/net", "/sys/firmware"] {
+        let entries = fs::read_dir(directory).unwrap();
+        assert_eq!(entries.count(), 0, "{directory}");
+        fs::create_dir(format!("{directory}/new")).unwrap_err();
+    }
+    fs::read("/proc/uptime").unwrap();
+}
+
+fn is_made_alike() -> bool {
+    // The standard library's own way is among the refused calls.
+    let stat = |path: &str| nix::sys::stat::stat(path);
+    for (name, minor) in [("null", 3), ("zero", 5)] {
+        let node = stat(&format!("/dev/{name}")).unwrap();
+        assert_eq!((node.st_uid, node.st_gid), (0, 0), "{name}");
+        assert_eq!(node.st_rdev, libc::makedev(1, minor), "{name}");
+    }
+    assert!(options(Path::new("/dev/shm")).is_some());
+    assert!(options(Path::new("/dev/file")).is_some());
+    stat("/dev/dir/passwd").is_ok()
 }

@@ -26,6 +26,7 @@ fn credentials_are_exactly_what_was_asked_for() {
             Step::User {
                 uid: 1000,
                 gid: 2000,
+                is_other: true,
             },
             Step::KeepCapabilities(false),
             Step::Capabilities {
@@ -67,9 +68,34 @@ fn the_process_stays_hidden_and_tied_to_its_parent() {
         stage.must(Step::User {
             uid: 1000,
             gid: 1000,
+            is_other: true,
         });
         let death = nix::sys::prctl::get_pdeathsig().unwrap();
         assert_eq!(death, Some(nix::sys::signal::Signal::SIGKILL));
+        !nix::sys::prctl::get_dumpable().unwrap()
+    });
+}
+
+#[test]
+fn the_same_user_stays_hidden() {
+    on_stage("same user", |mut stage| {
+        stage.child.guard().unwrap();
+        // The kernel undoes nothing where the ids stay, whatever else goes.
+        stage.must(Step::Bounding { keep: 1 });
+        stage.must(Step::Groups { gids: Vec::new() });
+        stage.must(Step::User {
+            uid: 0,
+            gid: 0,
+            is_other: false,
+        });
+        stage.must(Step::Capabilities {
+            effective: 1,
+            permitted: 1,
+            inheritable: 0,
+        });
+        let death = nix::sys::prctl::get_pdeathsig().unwrap();
+        assert_eq!(death, Some(nix::sys::signal::Signal::SIGKILL));
+        assert_eq!(status()["CapAmb"], "0000000000000000");
         !nix::sys::prctl::get_dumpable().unwrap()
     });
 }

@@ -215,7 +215,7 @@ fn of_program(plan: &Plan, step: &Step) -> String {
         Step::KeepCapabilities(true) => "keep capabilities over the change of user".to_owned(),
         Step::KeepCapabilities(false) => "keep capabilities no longer".to_owned(),
         Step::Groups { gids } => format!("set the additional groups {gids:?}"),
-        Step::User { uid, gid } => format!("become user {uid}, group {gid}"),
+        Step::User { uid, gid, .. } => format!("become user {uid}, group {gid}"),
         Step::Capabilities {
             effective,
             permitted,
