@@ -38,18 +38,37 @@ fn no_child_is_made_outside_the_cgroup_that_was_asked_for() {
 }
 
 #[test]
-fn a_child_has_all_signals_blocked_and_the_parent_its_own_mask() {
-    let before = signal::block_all().unwrap();
-    signal::set_mask(before).unwrap();
-    let cloned = process::clone(0, None, || {
-        // SIGKILL and SIGSTOP (9 and 19) cannot be blocked.
-        let unblockable = (1u64 << 8) | (1 << 18);
-        i32::from(signal::block_all() != Ok(!unblockable))
-    })
-    .unwrap();
-    assert_eq!(process::wait(cloned.pidfd.as_fd()), Ok(0));
-    assert_eq!(signal::block_all(), Ok(before));
-    signal::set_mask(before).unwrap();
+fn a_child_runs_no_handler_and_the_parent_keeps_its_mask() {
+    fn is_default() -> bool {
+        // SAFETY: zeros are a valid sigaction, and nothing is set.
+        let mut found: libc::sigaction = unsafe { core::mem::zeroed() };
+        // SAFETY: as above.
+        let asked = unsafe { libc::sigaction(libc::SIGUSR1, core::ptr::null(), &mut found) };
+        asked == 0 && found.sa_sigaction == libc::SIG_DFL
+    }
+    extern "C" fn handler(_: libc::c_int) {}
+    // The flag of clone3 came with 5.5; before, every signal is blocked instead.
+    for old in [false, true] {
+        in_child(0, || {
+            let action = handler as extern "C" fn(libc::c_int);
+            // SAFETY: the handler does nothing.
+            unsafe { libc::signal(libc::SIGUSR1, action as *const () as usize) };
+            if old {
+                refuse(&[libc::SYS_clone3], libc::ENOSYS);
+            }
+            let before = signal::block_all().unwrap();
+            signal::set_mask(before).unwrap();
+            let cloned = process::clone(0, None, || {
+                // SIGKILL and SIGSTOP (9 and 19) cannot be blocked.
+                let unblockable = (1u64 << 8) | (1 << 18);
+                let mask = signal::block_all().unwrap();
+                i32::from(!(is_default() && mask == before || mask == !unblockable))
+            })
+            .unwrap();
+            assert_eq!(process::wait(cloned.pidfd.as_fd()), Ok(0));
+            signal::block_all() == Ok(before)
+        });
+    }
 }
 
 #[test]
