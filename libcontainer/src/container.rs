@@ -26,6 +26,7 @@ use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use cgroups::Cgroup;
 use nix::poll::PollTimeout;
@@ -59,6 +60,8 @@ pub struct Container {
     warnings: Vec<String>,
     /// The first process, where this program has made it: it stays reachable after its end.
     child: Option<Arc<OwnedFd>>,
+    /// Whether its end was waited for.
+    ended: Arc<AtomicBool>,
 }
 
 impl Container {
@@ -77,6 +80,7 @@ impl Container {
             proc,
             warnings: Vec::new(),
             child: None,
+            ended: Arc::default(),
         })
     }
 
@@ -96,6 +100,7 @@ impl Container {
             proc,
             warnings,
             child: Some(child),
+            ended: Arc::default(),
         })
     }
 

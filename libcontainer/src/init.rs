@@ -132,6 +132,7 @@ pub(crate) fn run(inherited: Inherited<'_>) -> ! {
         spare_null: None,
         spare_empty: None,
         has_own_root: false,
+        at_root: false,
         own_proc: false,
         own_sys: false,
         proc_is_covered: false,

@@ -115,6 +115,7 @@ impl Container {
         Ok(Process {
             pid: child.pid,
             pidfd: Arc::new(child.pidfd),
+            ended: Arc::default(),
             terminal,
             notify_socket: None,
             warnings: warnings.into_kept(),

@@ -222,6 +222,7 @@ impl Making {
         let process = Process {
             pid: child.pid,
             pidfd,
+            ended: Arc::clone(&container.ended),
             terminal: self.terminal,
             notify_socket: self.notify_socket,
             warnings,

@@ -4,6 +4,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::Result;
 use crate::launch::notify_socket::NotifySocket;
@@ -14,6 +15,8 @@ use crate::launch::wait::{Exit, send_signal, wait};
 pub struct Process {
     pub(crate) pid: i32,
     pub(crate) pidfd: Arc<OwnedFd>,
+    /// Whether its end was waited for, which its container is to know.
+    pub(crate) ended: Arc<AtomicBool>,
     pub(crate) terminal: Option<OwnedFd>,
     pub(crate) notify_socket: Option<NotifySocket>,
     pub(crate) warnings: Vec<String>,
@@ -55,6 +58,8 @@ impl Process {
 
     /// Waits for its end and takes its status from the kernel.
     pub fn wait(&self) -> Result<Exit> {
-        wait(self.pidfd.as_fd())
+        let exit = wait(self.pidfd.as_fd())?;
+        self.ended.store(true, Ordering::Relaxed);
+        Ok(exit)
     }
 }

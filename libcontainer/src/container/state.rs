@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
 
@@ -98,6 +99,9 @@ impl Container {
 
     /// Where it is in its life now.
     pub fn status(&self) -> Result<Status> {
+        if self.ended.load(Ordering::Relaxed) {
+            return Ok(Status::Stopped);
+        }
         if self.proc.start_time(self.record.init_process_pid)
             != Some(self.record.init_process_start)
         {

@@ -14,6 +14,14 @@ use crate::plan::step::{Attributes, Source};
 use crate::sys::mount::{self, MountAttr, attr};
 use crate::sys::{Call, Fault, Result, descriptor, file};
 
+/// What is a directory where it is there: tried as one first.
+const DIRECTORIES: [&CStr; 4] = [
+    c"/proc/acpi",
+    c"/proc/asound",
+    c"/proc/scsi",
+    c"/sys/firmware",
+];
+
 impl Child<'_> {
     /// Takes the null device from which files are masked.
     pub(super) fn take_null(&mut self, source: &Source) -> Result<()> {
@@ -62,32 +70,41 @@ impl Child<'_> {
     /// Covers an entry of the child's own procfs or sysfs. Says whether it is done: something that the
     /// kernel refuses is tried, and told, the other way.
     fn mask_by_path(&mut self, path: &CStr) -> Result<bool> {
+        let covers: [fn(&mut Self, &CStr) -> Result<()>; 2] = if DIRECTORIES.contains(&path) {
+            [Self::cover_directory_at, Self::cover_file_at]
+        } else {
+            [Self::cover_file_at, Self::cover_directory_at]
+        };
+        for cover in covers {
+            match cover(self, path) {
+                Ok(()) => return Ok(true),
+                Err(fault) if fault.errno == libc::ENOENT => return Ok(true),
+                // It is of the other kind.
+                Err(fault) if matches!(fault.errno, libc::EINVAL | libc::ENOTDIR) => {}
+                Err(_) => return Ok(false),
+            }
+        }
+        Ok(false)
+    }
+
+    fn cover_file_at(&mut self, path: &CStr) -> Result<()> {
         let null = self.null_tree()?;
-        match mount::attach_at_path(null, path) {
-            Ok(()) => {
-                self.attached_null();
-                return Ok(true);
-            }
-            Err(fault) if matches!(fault.errno, libc::ENOENT) => return Ok(true),
-            // It is a directory.
-            Err(fault) if matches!(fault.errno, libc::EINVAL | libc::ENOTDIR) => {}
-            Err(_) => return Ok(false),
+        mount::attach_at_path(null, path)?;
+        self.attached_null();
+        Ok(())
+    }
+
+    fn cover_directory_at(&mut self, path: &CStr) -> Result<()> {
+        if let Some(empty) = self.empty_tree()? {
+            mount::attach_at_path(empty, path)?;
+            self.spare_empty = None;
+            return Ok(());
         }
-        match self.empty_tree()? {
-            Some(empty) => {
-                let attached = mount::attach_at_path(empty, path).is_ok();
-                if attached {
-                    self.spare_empty = None;
-                }
-                Ok(attached)
-            }
-            None => {
-                let mut covered = NameText::new();
-                let is_covered = covered.push(path.to_bytes()).is_ok() && cover(path).is_ok();
-                self.empty_path = is_covered.then_some(covered);
-                Ok(is_covered)
-            }
-        }
+        let mut covered = NameText::new();
+        covered.push(path.to_bytes())?;
+        cover(path)?;
+        self.empty_path = Some(covered);
+        Ok(())
     }
 
     /// A mount of the null device that is not attached. A detached tree cannot be cloned before kernel
@@ -127,6 +144,7 @@ impl Child<'_> {
             self.spare_empty = None;
             return mount::attach(empty, target);
         }
+        self.at_root = false;
         file::enter(target)?;
         cover(c".")?;
         // What lies there now is what was mounted.

@@ -70,7 +70,9 @@ impl Child<'_> {
         let Some(old) = old else {
             // The old root lies over the working directory, which is the new one, and this takes what
             // is topmost (pivot_root(2)).
-            return mount::detach(c".");
+            mount::detach(c".")?;
+            self.at_root = true;
+            return Ok(());
         };
         file::enter(old)?;
         // Only the old root: what is detached here stays attached on the host.

@@ -71,6 +71,8 @@ pub(super) struct Child<'a> {
     pub spare_empty: Option<BorrowedFd<'static>>,
     /// Whether the container's root is the process's own by now.
     pub has_own_root: bool,
+    /// Whether the working directory is that root.
+    pub at_root: bool,
     /// Whether a procfs that the child has mounted lies on `/proc`.
     pub own_proc: bool,
     /// Whether a sysfs that the child has mounted lies on `/sys`.

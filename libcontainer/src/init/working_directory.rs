@@ -15,7 +15,9 @@ impl Child<'_> {
             return Ok(());
         }
         if path::is_root(path) {
-            file::enter(self.root()?)?;
+            if !self.at_root {
+                file::enter(self.root()?)?;
+            }
             self.directory_is_set = true;
             return Ok(());
         }
