@@ -26,9 +26,13 @@ extern "C" fn main() -> core::ffi::c_int {
     if open_stdio().is_err() {
         return 1;
     }
-    // A reader that goes away is an error of the write, not the end of this program.
-    // SAFETY: no handler is installed.
-    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+    // A reader that goes away is an error of the write, not the end of this program. Blocked, and not
+    // ignored: every program that is started from here gets an empty mask anyway.
+    let mut broken_pipe = nix::sys::signal::SigSet::empty();
+    broken_pipe.add(nix::sys::signal::Signal::SIGPIPE);
+    if broken_pipe.thread_block().is_err() {
+        return 1;
+    }
     let status = oxrun::main();
     // Unlike a return from here this writes what is buffered for stdout.
     #[allow(clippy::exit)]
