@@ -21,6 +21,7 @@ pub fn hosts() -> [Facts; 2] {
     let root = Facts {
         euid: 0,
         egid: 0,
+        has_one_gid: true,
         in_user_namespace: false,
         may_mount: true,
         last_capability: 40,
@@ -41,6 +42,7 @@ pub fn hosts() -> [Facts; 2] {
     let user = Facts {
         euid: 1000,
         egid: 1000,
+        has_one_gid: true,
         may_mount: false,
         cgroups: Host {
             layout: Layout::V2,

@@ -14,6 +14,8 @@ pub struct Facts {
     pub euid: u32,
     /// Effective group id of the caller.
     pub egid: u32,
+    /// Whether its real and its saved group id are the same.
+    pub has_one_gid: bool,
     /// Whether the caller is in another user namespace than the host's first one: device nodes
     /// cannot be made there.
     pub in_user_namespace: bool,

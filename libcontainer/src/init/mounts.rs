@@ -365,8 +365,15 @@ impl Child<'_> {
 
     /// Changes the attributes of a mount that is there.
     pub(super) fn set_attributes(&mut self, target: &CStr, attributes: &Attributes) -> Result<()> {
-        let target = path::resolve(self.root()?, target, How::default())?;
-        let target = self.leave(target);
+        // The root of a file system that the child has mounted is the mount there.
+        let known = self.known.find(target.to_bytes());
+        let target = match known.filter(|place| place.is_new) {
+            Some(place) => place.directory,
+            None => {
+                let target = path::resolve(self.root()?, target, How::default())?;
+                self.leave(target)
+            }
+        };
         let rest = apply(target, attributes)?;
         self.finish(target, rest)
     }

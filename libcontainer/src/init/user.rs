@@ -20,10 +20,12 @@ impl Child<'_> {
         self.guard()
     }
 
-    /// Becomes the container's user. `is_other` is whether the effective ids may change by it: only
-    /// then does the kernel undo what guards the process (commit_creds).
+    /// Becomes the container's user. `is_other` is whether a group or the effective user may change by
+    /// it: only then does the kernel undo what guards the process (commit_creds).
     pub(super) fn become_user(&self, uid: u32, gid: u32, is_other: bool) -> Result<()> {
-        identity::set_group(gid)?;
+        if is_other {
+            identity::set_group(gid)?;
+        }
         identity::set_user(uid)?;
         if is_other { self.guard() } else { Ok(()) }
     }

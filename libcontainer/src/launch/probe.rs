@@ -31,9 +31,12 @@ pub(crate) fn facts(
     process: Option<&oci_spec::runtime::Process>,
     no_pivot: bool,
 ) -> Result<Facts> {
+    let gids =
+        nix::unistd::getresgid().map_err(|errno| Error::system("own group", "getresgid", errno))?;
     Ok(Facts {
         euid: cgroups.euid,
-        egid: nix::unistd::getegid().as_raw(),
+        egid: gids.effective.as_raw(),
+        has_one_gid: gids.real == gids.effective && gids.saved == gids.effective,
         in_user_namespace: in_user_namespace(proc),
         may_mount: may_mount(capabilities),
         last_capability: last_capability(process),

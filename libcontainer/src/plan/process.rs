@@ -306,7 +306,9 @@ fn credentials(b: &mut Builder, context: &Context<'_>) -> Result<()> {
         b.step("process.user", Step::KeepCapabilities(true));
     }
     b.step("process.user.additionalGids", Step::Groups { gids });
-    let is_other = context.user_namespace || (uid, gid) != (context.facts.euid, context.facts.egid);
+    let facts = context.facts;
+    let is_other =
+        context.user_namespace || (uid, gid) != (facts.euid, facts.egid) || !facts.has_one_gid;
     b.step("process.user", Step::User { uid, gid, is_other });
     if keeps {
         b.step("process.user", Step::KeepCapabilities(false));

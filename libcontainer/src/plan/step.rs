@@ -164,7 +164,8 @@ pub enum Step {
     KeepCapabilities(bool),
     /// `setgroups(2)`. Skipped where the namespace denies it and the list is empty.
     Groups { gids: Vec<u32> },
-    /// `setresgid(2)`, then `setresuid(2)`. `is_other` is whether the effective ids may change by it.
+    /// `setresgid(2)`, then `setresuid(2)`. `is_other` is whether a group or the effective
+    /// user may change by it.
     User { uid: u32, gid: u32, is_other: bool },
     /// `capset(2)`.
     Capabilities {

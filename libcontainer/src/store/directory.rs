@@ -209,7 +209,8 @@ pub(crate) fn read_record(root: &Path, id: &str) -> Result<(File, Record, bool)>
     // It may get its last name between the first look and the second.
     for name in [STATE, CREATING, STATE] {
         let bytes = match read_at(directory.as_fd(), name) {
-            Ok(bytes) if bytes.is_empty() => return Err(not_found()),
+            // It is being written.
+            Ok(bytes) if bytes.is_empty() && name == CREATING => return Err(not_found()),
             Ok(bytes) => bytes,
             Err(error) if error.kind() == IoKind::NotFound => continue,
             Err(error) => return Err(Error::system(path.join(name).display(), "read", error)),
