@@ -166,7 +166,9 @@ fn no_paths(lines: &[Line], pid: u32) {
     let mut wrong = Vec::new();
     for (at, Line { text, .. }) in own.iter().enumerate() {
         if let Some(directory) = text.strip_prefix("fchdir(") {
-            entered = directory.split(')').next();
+            // What follows the number is ")", or that the call took a while.
+            let end = directory.find(|letter: char| !letter.is_ascii_digit());
+            entered = end.and_then(|end| directory.get(..end));
         }
         let before = own.get(..at).unwrap_or_default();
         let is_made = |name: &str| {
