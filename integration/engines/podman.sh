@@ -79,7 +79,8 @@ engine_stop() {
 
 engine_reset() {
     podman pod rm --all --force --time 0 >/dev/null
-    podman rm --all --force --time 0 >/dev/null
+    # A clean-up process that is at work on the same container makes it fail now and then.
+    podman rm --all --force --time 0 >/dev/null || podman rm --all --force --time 0 >/dev/null
     podman volume rm --all --force >/dev/null
 }
 
