@@ -28,13 +28,11 @@ mod terminal;
 mod user;
 mod working_directory;
 
-use core::cell::Cell;
 use std::os::fd::RawFd;
 
 use crate::plan::Plan;
 use crate::plan::step::Step;
 use crate::sys::{descriptor, process, schedule};
-use known::Known;
 use state::Child;
 
 /// Exit code of a child that failed and told its parent.
@@ -97,49 +95,18 @@ pub(crate) fn run(inherited: Inherited<'_>) -> ! {
         process::exit(EXIT_FAILED)
     };
     let mut child = Child {
-        image,
         id_maps: id_maps.as_ref(),
         seccomp: seccomp.as_ref(),
-        descriptors: inherited.descriptors,
         finished: inherited.finished,
         cgroup: inherited.cgroup,
-        sync,
         gate: inherited.gate.and_then(|fd| descriptor::inherited(fd).ok()),
         proc: Some(proc),
-        host_pid: None,
         parent: inherited.parent,
-        index: 0,
-        is_ready: false,
         umask: schedule::set_umask(0),
-        umask_is_set: false,
         has_hooks: steps
             .iter()
             .any(|entry| matches!(entry.step, Step::Hooks(_))),
-        root: None,
-        known: Known::default(),
-        entered: None,
-        first_own,
-        last_left: Cell::new(first_own),
-        stdio: [None; 3],
-        first_closed: 0,
-        shares_propagation: false,
-        stands_apart: false,
-        null: None,
-        null_is_attached: false,
-        null_in_dev: false,
-        empty: None,
-        empty_path: None,
-        spare_null: None,
-        spare_empty: None,
-        has_own_root: false,
-        at_root: false,
-        own_proc: false,
-        own_sys: false,
-        proc_is_covered: false,
-        holds_trees: false,
-        directory_is_set: false,
-        said: None,
-        program: None,
+        ..Child::new(image, inherited.descriptors, sync, first_own)
     };
     let prepared = descriptor::close(inherited.parents_sync)
         .and_then(|()| child.guard())

@@ -95,6 +95,60 @@ fn is_new_root(directory: BorrowedFd<'_>) -> bool {
     file::mode_of_mount_root(directory).is_some_and(|mode| mode & libc::S_ISGID == 0)
 }
 
+impl<'a> Child<'a> {
+    /// A child that has done nothing yet, without what only some plans need. Without allocation.
+    pub(super) fn new(
+        image: &'a mut Image,
+        descriptors: &'a mut [RawFd],
+        sync: BorrowedFd<'static>,
+        first_own: RawFd,
+    ) -> Self {
+        Self {
+            image,
+            id_maps: None,
+            seccomp: None,
+            descriptors,
+            finished: &[],
+            cgroup: &[],
+            sync,
+            gate: None,
+            proc: None,
+            host_pid: None,
+            parent: 0,
+            index: 0,
+            is_ready: false,
+            umask: 0o022,
+            umask_is_set: false,
+            has_hooks: false,
+            root: None,
+            known: Known::default(),
+            entered: None,
+            first_own,
+            last_left: Cell::new(first_own),
+            stdio: [None; 3],
+            first_closed: 0,
+            shares_propagation: false,
+            stands_apart: false,
+            null: None,
+            null_is_attached: false,
+            null_in_dev: false,
+            empty: None,
+            empty_path: None,
+            spare_null: None,
+            spare_empty: None,
+            has_own_root: false,
+            at_root: false,
+            own_proc: false,
+            own_sys: false,
+            proc_is_covered: false,
+            holds_trees: false,
+            directory_is_set: false,
+            said: None,
+            program: None,
+        }
+    }
+}
+
 impl Child<'_> {
     /// Hides from the processes of its namespaces, and dies with its parent where that may be long
     /// unnoticed. To be repeated when credentials have changed, which undoes both.

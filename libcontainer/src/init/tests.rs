@@ -11,7 +11,6 @@ mod privileges;
 mod roots;
 mod terminal;
 
-use std::cell::Cell;
 use std::ffi::{CStr, CString};
 use std::os::fd::{BorrowedFd, IntoRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -47,50 +46,16 @@ impl Stage {
             home: None,
             listen_pid: None,
         };
+        let image = Box::leak(Box::new(image));
+        // Slot 0 is the other end of the socket.
+        let descriptors = Box::leak(Box::new([ours.into_raw_fd(), -1, -1, -1]));
         Self {
             child: Child {
-                image: Box::leak(Box::new(image)),
-                id_maps: None,
-                seccomp: None,
-                // Slot 0 is the other end of the socket.
-                descriptors: Box::leak(Box::new([ours.into_raw_fd(), -1, -1, -1])),
-                finished: &[],
-                cgroup: &[],
-                sync: leak(theirs),
-                gate: None,
                 proc: Some(proc),
-                host_pid: None,
                 parent: process::parent_id(),
-                index: 0,
-                is_ready: false,
-                umask: 0o022,
-                umask_is_set: false,
                 has_hooks: true,
                 root: Some(leak(std::fs::File::open(root).unwrap().into())),
-                known: Default::default(),
-                entered: None,
-                first_own: 64,
-                last_left: Cell::new(64),
-                stdio: [None; 3],
-                first_closed: 0,
-                shares_propagation: false,
-                stands_apart: false,
-                null: None,
-                null_is_attached: false,
-                null_in_dev: false,
-                empty: None,
-                empty_path: None,
-                spare_null: None,
-                spare_empty: None,
-                has_own_root: false,
-                at_root: false,
-                own_proc: false,
-                own_sys: false,
-                proc_is_covered: false,
-                holds_trees: false,
-                directory_is_set: false,
-                said: None,
-                program: None,
+                ..Child::new(image, descriptors, leak(theirs), 64)
             },
             root: root.to_owned(),
         }
