@@ -17,11 +17,13 @@ shell=(bash)
 # report LINE [TEXT]: the line, which counts, with a text below it; whole, though
 # other engines report at the same time.
 report() {
+    local shown=$1 copy=/dev/null
+    [[ -z ${2:-} ]] || shown+=$'\n'"    | ${2//$'\n'/$'\n'    | }"
+    [[ $1 != FAIL\ * ]] || copy=$work/failures
     {
         flock 9
         echo "$1" >>"$work/results"
-        echo "$1"
-        [[ -z ${2:-} ]] || printf '    | %s\n' "${2//$'\n'/$'\n'    | }"
+        tee -a "$copy" <<<"$shown"
     } 9>>"$work/results.lock"
 }
 
