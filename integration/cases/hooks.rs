@@ -63,6 +63,13 @@ pub(super) const CASES: &[Case] = &[
 
 /// The kinds that run in the runtime's namespaces.
 const OUTSIDE: [&str; 4] = ["prestart", "createRuntime", "poststart", "poststop"];
+/// The kinds whose failure ends the container before its program runs.
+const BEFORE_THE_PROGRAM: [&str; 4] = [
+    "prestart",
+    "createRuntime",
+    "createContainer",
+    "startContainer",
+];
 /// The kinds in the order of the lifecycle.
 const ALL: [&str; 6] = [
     "prestart",
@@ -252,12 +259,7 @@ fn environment(t: &Test) {
 }
 
 fn timeout(t: &Test) {
-    for kind in [
-        "prestart",
-        "createRuntime",
-        "createContainer",
-        "startContainer",
-    ] {
+    for kind in BEFORE_THE_PROGRAM {
         t.row(kind, || {
             let hook =
                 json!({"path": "/bin/sh", "args": ["sh", "-c", "exec sleep 1000"], "timeout": 1});
@@ -298,12 +300,7 @@ fn timeout(t: &Test) {
 }
 
 fn failure(t: &Test) {
-    for kind in [
-        "prestart",
-        "createRuntime",
-        "createContainer",
-        "startContainer",
-    ] {
+    for kind in BEFORE_THE_PROGRAM {
         for (how, script) in [("exit code", "exit 3"), ("signal", "kill -KILL $$")] {
             t.row(&format!("{kind} {how}"), || {
                 let bundle = t.bundle().hook_sh(kind, script).sh("echo ran");
@@ -357,12 +354,7 @@ fn poststop_failure(t: &Test) {
 }
 
 fn missing_program(t: &Test) {
-    for kind in [
-        "prestart",
-        "createRuntime",
-        "createContainer",
-        "startContainer",
-    ] {
+    for kind in BEFORE_THE_PROGRAM {
         t.row(kind, || {
             let bundle = t
                 .bundle()

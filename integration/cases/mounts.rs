@@ -9,6 +9,7 @@ use crate::test::Test;
 use serde_json::json;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::Path;
 
 /// Cases of this topic.
 pub(super) const CASES: &[Case] = &[
@@ -171,17 +172,21 @@ fn bind_flags(t: &Test) {
     });
 }
 
-fn recursive(t: &Test) {
-    let source = t.new_dir("source");
-    let below = t.new_dir("source/below");
+fn tmpfs_at(target: &Path) {
+    let kind = Some("tmpfs");
     nix::mount::mount(
-        Some("tmpfs"),
-        &below,
-        Some("tmpfs"),
+        kind,
+        target,
+        kind,
         nix::mount::MsFlags::empty(),
         None::<&str>,
     )
     .unwrap();
+}
+
+fn recursive(t: &Test) {
+    let source = t.new_dir("source");
+    tmpfs_at(&t.new_dir("source/below"));
     for (option, shown) in [
         ("rro", "ro"),
         ("rnosuid", "nosuid"),
@@ -431,15 +436,7 @@ fn idmapped_bind(t: &Test) {
 }
 
 fn idmapped_tmpfs(t: &Test) {
-    let below = t.new_dir("source/below");
-    nix::mount::mount(
-        Some("tmpfs"),
-        &below,
-        Some("tmpfs"),
-        nix::mount::MsFlags::empty(),
-        None::<&str>,
-    )
-    .unwrap();
+    tmpfs_at(&t.new_dir("source/below"));
     let file = t.new_file("source/below/file", "");
     nix::unistd::chown(&file, Some(1000.into()), Some(1000.into())).unwrap();
     for (options, expected) in [

@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154 # run sets $work and $engines
+# shellcheck shell=bash disable=SC2154,SC2034 # run sets and reads them
 # Engines lose races of their own when many programs share two cores (output of a
 # container that ends at once, a clean-up that comes between). So a case that failed is
 # run again, its engine alone on the machine. One that then passes every time is
