@@ -22,12 +22,14 @@ mod report;
 mod root;
 mod signals;
 mod state;
+mod status;
 mod stdio;
 mod steps;
 mod terminal;
 mod user;
 mod working_directory;
 
+use core::cell::Cell;
 use std::os::fd::RawFd;
 
 use crate::plan::Plan;
@@ -49,8 +51,8 @@ pub(crate) struct Inherited<'a> {
     pub finished: &'a [bool],
     /// `SOCK_SEQPACKET`, to the parent.
     pub sync: RawFd,
-    /// The parent's end of it, of which the child must not keep a copy: it would never see the other
-    /// side go.
+    /// The parent's end of it, of which the child must not keep a copy while it waits: it would never
+    /// see the other side go.
     pub parents_sync: RawFd,
     /// The FIFO of the state directory, opened `O_RDWR`; `None` where the parent says [`Go`].
     ///
@@ -62,6 +64,8 @@ pub(crate) struct Inherited<'a> {
     pub cgroup: &'a [RawFd],
     /// The parent's number.
     pub parent: i32,
+    /// Whether the parent tells others of the process before its program starts.
+    pub is_announced: bool,
     /// What becomes descriptors 0, 1 and 2; `None` where they stay.
     pub stdio: Option<[RawFd; 3]>,
 }
@@ -102,14 +106,16 @@ pub(crate) fn run(inherited: Inherited<'_>) -> ! {
         gate: inherited.gate.and_then(|fd| descriptor::inherited(fd).ok()),
         proc: Some(proc),
         parent: inherited.parent,
+        parents_sync: Cell::new(Some(inherited.parents_sync)),
+        is_announced: inherited.is_announced,
         umask: schedule::set_umask(0),
         has_hooks: steps
             .iter()
             .any(|entry| matches!(entry.step, Step::Hooks(_))),
         ..Child::new(image, inherited.descriptors, sync, first_own)
     };
-    let prepared = descriptor::close(inherited.parents_sync)
-        .and_then(|()| child.guard())
+    let prepared = child
+        .guard()
         .and_then(|()| inherited.stdio.map_or(Ok(()), stdio::replace));
     if let Err(fault) = prepared {
         child.fail(fault);

@@ -135,6 +135,7 @@ impl Container {
             },
             gate: None,
             stdio: exec.options.stdio.take(),
+            is_announced: exec.options.is_announced(),
         };
         bear(plan, cradle)
     }

@@ -168,6 +168,7 @@ impl Making {
             },
             gate,
             stdio: wanted.process.stdio.take(),
+            is_announced: wanted.process.is_announced(),
         };
         self.undo.child = Some(bear(&mut prepared.plan, cradle)?);
         self.undo.poststop = Some(Poststop {

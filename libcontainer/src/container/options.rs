@@ -96,6 +96,11 @@ impl ProcessOptions {
         self
     }
 
+    /// Whether others are told of the process before its program starts.
+    pub(super) fn is_announced(&self) -> bool {
+        self.pid_file.is_some() || self.pidfd_socket.is_some()
+    }
+
     /// Where warnings are collected; taken once.
     pub(super) fn take_warnings(&mut self) -> Warnings {
         Warnings::new(self.hear.take())

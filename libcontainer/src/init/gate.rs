@@ -46,6 +46,10 @@ impl Child<'_> {
         }
         self.forget();
         self.descriptors.fill(-1);
+        match self.parents_sync.take() {
+            Some(end) if end.unsigned_abs() < first => descriptor::close(end)?,
+            _ => {}
+        }
         self.first_closed = first;
         let gate = self.gate.unwrap_or(self.sync);
         let (sync, gate) = (number(self.sync), number(gate));

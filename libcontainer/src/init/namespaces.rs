@@ -46,6 +46,7 @@ impl Child<'_> {
 
     /// Goes on as a new process with the same parent, which is in the PID namespace that was joined.
     pub(super) fn fork_again(&self) -> Result<()> {
+        self.close_parents_sync()?;
         let (told, telling) = descriptor::pipe()?;
         if let Some(pid) = process::clone_brother()? {
             if let Err(fault) = self.send(Message::Process(pid), None) {

@@ -15,7 +15,20 @@ const LISTEN_PID: &[u8] = b"LISTEN_PID=";
 impl Child<'_> {
     /// Finds the first candidate that may be executed. Of what was found instead, the refusal says
     /// more than the absence.
+    ///
+    /// A program that is named by its path is executed at once where nothing comes between: what is
+    /// wrong with it is then asked only where that has failed.
     pub(super) fn find_program(&mut self) -> Result<()> {
+        let comes_between =
+            self.gate.is_some() || self.is_announced || self.has_hooks || self.seccomp.is_some();
+        if self.image.candidates.len() == 1 && !comes_between {
+            self.unseen_program = Some(self.index);
+            return Ok(());
+        }
+        self.look_at_candidates()
+    }
+
+    fn look_at_candidates(&mut self) -> Result<()> {
         let mut reason = Fault::new(Call::ProgramNotFound, libc::ENOENT);
         for (index, candidate) in self.image.candidates.iter().enumerate() {
             match examine(candidate) {
@@ -40,6 +53,11 @@ impl Child<'_> {
             return Err(Fault::new(Call::ProgramNotFound, libc::ENOENT));
         };
         let fault = process::execute(program, &self.image.argv, &self.image.envp);
+        if let Some(step) = self.unseen_program {
+            let executes = core::mem::replace(&mut self.index, step);
+            self.look_at_candidates()?;
+            self.index = executes;
+        }
         Err(fault.about(u32::try_from(index).unwrap_or(u32::MAX)))
     }
 

@@ -45,6 +45,7 @@ impl Child<'_> {
 
     /// Waits for the next message, which carries no descriptors.
     pub(super) fn hear(&self) -> Result<Message> {
+        self.close_parents_sync()?;
         let mut bytes = [0; MESSAGE_LEN];
         let length = file::read(self.sync, &mut bytes)?;
         if length != MESSAGE_LEN {
@@ -91,6 +92,7 @@ impl Child<'_> {
     /// Has the parent clone the trees of these slots, and takes them from as many messages as there
     /// are.
     pub(super) fn receive(&mut self, slots: &[Slot]) -> Result<()> {
+        self.close_parents_sync()?;
         self.send(Message::OpenTrees(self.index), None)?;
         let mut missing = slots.iter();
         let mut filled = 0;

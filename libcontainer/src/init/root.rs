@@ -34,7 +34,6 @@ impl Child<'_> {
             make_holder_private(place)?;
         }
         mount::attach(tree.fd, place)?;
-        file::enter(tree.fd)?;
         self.root = Some(tree.fd);
         self.known.clear();
         self.finish(tree.fd, tree.rest)

@@ -5,6 +5,7 @@ use core::ffi::CStr;
 use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 
 use super::known::{Known, Place};
+use super::status;
 use crate::path::{self, text::NameText};
 use crate::plan::step::Slot;
 use crate::plan::{IdMaps, Image};
@@ -21,12 +22,16 @@ pub(super) struct Child<'a> {
     pub finished: &'a [bool],
     pub cgroup: &'a [RawFd],
     pub sync: BorrowedFd<'static>,
+    /// The parent's end of `sync`, until it is closed.
+    pub parents_sync: Cell<Option<RawFd>>,
     pub gate: Option<BorrowedFd<'static>>,
     /// The host's procfs, until it is closed.
     pub proc: Option<BorrowedFd<'static>>,
     /// The process's number in the host's PID namespace, once procfs is closed.
     pub host_pid: Option<NameText>,
     pub parent: i32,
+    /// Whether the parent tells others of the process before its program starts.
+    pub is_announced: bool,
     /// The step that is being done.
     pub index: u16,
     /// Whether the parent was told that all is done, and may be gone.
@@ -84,10 +89,14 @@ pub(super) struct Child<'a> {
     pub holds_trees: bool,
     /// Whether the working directory has been entered.
     pub directory_is_set: bool,
+    /// What procfs says of this process, where a step has asked.
+    pub own_status: Option<status::Status>,
     /// What the hook that failed has written.
     pub said: Option<OwnedFd>,
     /// Which candidate of the image is executed.
     pub program: Option<usize>,
+    /// The step that should have looked at the program, where that is left to its execution.
+    pub unseen_program: Option<u16>,
 }
 
 /// Whether a directory is the root of a mount, in which what is made belongs to who makes it.
@@ -111,10 +120,12 @@ impl<'a> Child<'a> {
             finished: &[],
             cgroup: &[],
             sync,
+            parents_sync: Cell::new(None),
             gate: None,
             proc: None,
             host_pid: None,
             parent: 0,
+            is_announced: false,
             index: 0,
             is_ready: false,
             umask: 0o022,
@@ -143,8 +154,10 @@ impl<'a> Child<'a> {
             proc_is_covered: false,
             holds_trees: false,
             directory_is_set: false,
+            own_status: None,
             said: None,
             program: None,
+            unseen_program: None,
         }
     }
 }
@@ -161,6 +174,7 @@ impl Child<'_> {
             return Ok(());
         }
         process::set_parent_death_signal(libc::SIGKILL)?;
+        self.close_parents_sync()?;
         // The parent may have ended before: then no signal comes any more. From another PID
         // namespace its number is not seen, but its end of the socket is closed.
         let nothing = Some(core::time::Duration::ZERO);
@@ -171,6 +185,12 @@ impl Child<'_> {
             process::exit(super::EXIT_FAILED);
         }
         Ok(())
+    }
+
+    /// Before this process waits for its parent, or looks whether that lives. Where it does not before
+    /// `CloseFrom`, that closes the parent's end with everything else.
+    pub(super) fn close_parents_sync(&self) -> Result<()> {
+        self.parents_sync.take().map_or(Ok(()), descriptor::close)
     }
 
     /// Runs `action`, and once more as a dumpable process where files of its own in procfs belong to

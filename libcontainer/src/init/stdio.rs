@@ -29,12 +29,13 @@ impl Child<'_> {
         let Some(null) = self.container_null()? else {
             return Ok(());
         };
+        let opened = match null {
+            Null::Entry(dev) => file::open(dev, c"null", libc::O_RDWR | libc::O_NOFOLLOW, 0)?,
+            Null::File(null) => path::reopen(self.proc()?, null, libc::O_RDWR)?,
+        };
+        let opened = self.leave(opened);
         for (number, _) in STDIO.zip(is_null).filter(|(_, is_null)| *is_null) {
-            let opened = match null {
-                Null::Entry(dev) => file::open(dev, c"null", libc::O_RDWR | libc::O_NOFOLLOW, 0)?,
-                Null::File(null) => path::reopen(self.proc()?, null, libc::O_RDWR)?,
-            };
-            descriptor::duplicate_onto(self.leave(opened), number)?;
+            descriptor::duplicate_onto(opened, number)?;
         }
         Ok(())
     }

@@ -158,12 +158,12 @@ impl Child<'_> {
     }
 
     /// Steps that take privileges away.
-    fn perform_on_privileges(&self, step: &Step) -> Result<()> {
+    fn perform_on_privileges(&mut self, step: &Step) -> Result<()> {
         match step {
             Step::NoNewPrivileges => process::set_no_new_privileges(),
-            Step::Bounding { keep } => user::limit_bounding_set(*keep),
+            Step::Bounding { keep } => self.limit_bounding_set(*keep),
             Step::KeepCapabilities(keep) => process::set_keep_capabilities(*keep),
-            Step::Groups { gids } => user::set_groups(gids),
+            Step::Groups { gids } => self.set_groups(gids),
             Step::User { uid, gid, is_other } => self.become_user(*uid, *gid, *is_other),
             Step::Capabilities {
                 effective,

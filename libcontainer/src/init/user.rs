@@ -20,32 +20,42 @@ impl Child<'_> {
         self.guard()
     }
 
-    /// Becomes the container's user. `is_other` is whether a group or the effective user may change by
+    /// Becomes the container's user, where it is not that one. `is_other` is whether a group or the effective user may change by
     /// it: only then does the kernel undo what guards the process (commit_creds).
-    pub(super) fn become_user(&self, uid: u32, gid: u32, is_other: bool) -> Result<()> {
+    pub(super) fn become_user(&mut self, uid: u32, gid: u32, is_other: bool) -> Result<()> {
         if is_other {
             identity::set_group(gid)?;
+            identity::set_user(uid)?;
+            return self.guard();
         }
-        identity::set_user(uid)?;
-        if is_other { self.guard() } else { Ok(()) }
+        match self.own_status() {
+            Some(status) if status.only_user == Some(uid) => Ok(()),
+            _ => identity::set_user(uid),
+        }
+    }
+
+    /// Sets the supplementary groups. An unprivileged user namespace may deny that: no groups can
+    /// then be had anyway.
+    pub(super) fn set_groups(&mut self, gids: &[u32]) -> Result<()> {
+        let has_none = |child: &mut Self| child.own_status().is_some_and(|own| own.is_in_no_group);
+        if gids.is_empty() && has_none(self) {
+            return Ok(());
+        }
+        match identity::set_groups(gids) {
+            Err(fault) if fault.errno == libc::EPERM && gids.is_empty() => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Drops every capability but `keep` from the bounding set.
+    pub(super) fn limit_bounding_set(&mut self, keep: u64) -> Result<()> {
+        let held = self.own_status().map_or(u64::MAX, |own| own.bounding);
+        drop_from_bounding_set(held & !keep)
     }
 }
 
-/// Sets the supplementary groups. An unprivileged user namespace may deny that: no groups can then
-/// be had anyway.
-pub(super) fn set_groups(gids: &[u32]) -> Result<()> {
-    match identity::set_groups(gids) {
-        Err(fault) if fault.errno == libc::EPERM && gids.is_empty() => Ok(()),
-        other => other,
-    }
-}
-
-/// Drops every capability but `keep` from the bounding set.
-pub(super) fn limit_bounding_set(keep: u64) -> Result<()> {
-    for capability in 0..CAPABILITIES {
-        if keep & (1 << capability) != 0 {
-            continue;
-        }
+fn drop_from_bounding_set(these: u64) -> Result<()> {
+    for capability in (0..CAPABILITIES).filter(|capability| these & (1 << capability) != 0) {
         match process::drop_from_bounding_set(capability) {
             Ok(()) => {}
             // The kernel knows none of that number or above.

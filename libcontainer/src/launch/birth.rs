@@ -27,6 +27,8 @@ pub(crate) struct Cradle<'a> {
     pub(crate) gate: Option<OwnedFd>,
     /// Descriptors that become 0, 1 and 2.
     pub(crate) stdio: Option<[OwnedFd; 3]>,
+    /// Whether others are told of the process before its program starts.
+    pub(crate) is_announced: bool,
 }
 
 /// How the child comes into its cgroup.
@@ -102,6 +104,7 @@ pub(crate) fn bear(plan: &mut Plan, cradle: Cradle<'_>) -> Result<Child> {
                 proc: cradle.proc.as_fd().as_raw_fd(),
                 cgroup: &cgroup,
                 parent,
+                is_announced: cradle.is_announced,
                 stdio: cradle
                     .stdio
                     .as_ref()

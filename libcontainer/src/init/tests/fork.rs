@@ -114,6 +114,7 @@ fn launch(plan: &mut Plan, flags: i32, gate: Option<&fs::File>, stdout: &fs::Fil
             proc: proc.as_raw_fd(),
             cgroup: &[],
             parent,
+            is_announced: false,
             stdio: Some([null.as_raw_fd(), stdout.as_raw_fd(), 2]),
         })
     })
