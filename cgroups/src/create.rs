@@ -18,38 +18,52 @@ use crate::plan::{Group, ManagerKind, Plan};
 use crate::subtree;
 use crate::walk;
 
+/// What [`Made::directory`] made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum New {
+    /// The directory is there already.
+    Nothing,
+    /// The directory; the one above it was there.
+    Directory,
+    /// The directory and the one above it.
+    WithWhatIsAbove,
+}
+
 /// The directories made so far. Dropped before [`Made::keep`], it removes them again.
 #[derive(Debug, Default)]
 pub(crate) struct Made(Vec<PathBuf>);
 
 impl Made {
     /// Makes a directory and what is missing above it, below the mount point.
-    /// Says whether the directory is new.
-    pub(crate) fn directory(&mut self, group: &Group) -> Result<bool, Error> {
+    /// Says what is new.
+    pub(crate) fn directory(&mut self, group: &Group) -> Result<New, Error> {
         let path = group.path();
         match dir::mkdir(&path) {
             Ok(()) => {
                 self.0.push(path);
-                return Ok(true);
+                return Ok(New::Directory);
             }
-            Err(Errno::EEXIST) => return Ok(false),
+            Err(Errno::EEXIST) => return Ok(New::Nothing),
             Err(Errno::ENOENT) => {}
             Err(errno) => return Err(Error::io("mkdir", path, errno)),
         }
         let mut current = group.mount_point.clone();
-        let mut fresh = false;
+        let mut new = New::Nothing;
         for part in group.relative.split('/') {
             current.push(part);
-            fresh = match dir::mkdir(&current) {
+            new = match dir::mkdir(&current) {
                 Ok(()) => {
                     self.0.push(current.clone());
-                    true
+                    match new {
+                        New::Nothing => New::Directory,
+                        _ => New::WithWhatIsAbove,
+                    }
                 }
-                Err(Errno::EEXIST) => false,
+                Err(Errno::EEXIST) => New::Nothing,
                 Err(errno) => return Err(Error::io("mkdir", current, errno)),
             };
         }
-        Ok(fresh)
+        Ok(new)
     }
 
     /// Leaves the directories where they are.
@@ -141,7 +155,8 @@ impl Plan {
     /// Makes one directory; on version 2 returns it, for a process to be cloned into.
     fn create_group(&self, group: &Group, made: &mut Made) -> Result<Option<Dir>, Error> {
         let path = group.path();
-        let fresh = made.directory(group)?;
+        let new = made.directory(group)?;
+        let fresh = new != New::Nothing;
         if !fresh {
             refuse_used(&path, group)?;
         }
@@ -159,7 +174,8 @@ impl Plan {
             subtree::inherit_cpuset(group, &dir)?;
         }
         if main {
-            subtree::enable(&group.mount_point, &dir, &group.writes)?;
+            let in_use = new == New::Directory;
+            subtree::enable(&group.mount_point, &dir, &group.writes, in_use)?;
         }
         write_all(&dir, &group.writes)?;
         if let Some(list) = rules {

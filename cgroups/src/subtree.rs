@@ -14,14 +14,24 @@ use crate::plan::Group;
 /// for them: engines show the use of CPU time, memory, huge pages, block devices and tasks
 /// of every container. (A systemd unit gets the same by its accounting properties and
 /// delegation.)
-const ACCOUNTING: [&str; 5] = ["cpu", "io", "memory", "pids", "hugetlb"];
+const ACCOUNTING: [&str; 5] = ["cpu", "io", "memory", "pids", HUGETLB];
+
+/// Not every kernel has it, and to look for it in vain costs each container a read.
+const HUGETLB: &str = "hugetlb";
 
 /// Enables controllers in the cgroups above `leaf`, from the top, where they are
-/// wanted and not enabled yet. The usual case is one read.
+/// wanted and not enabled yet. The usual case is one read. Huge pages that no
+/// limit is about are left as they are where `in_use`: the cgroup above the leaf had
+/// a runtime see to its controllers before.
 ///
 /// # Errors
 /// [`Error::NoController`] when a limit needs one that cannot be enabled.
-pub(crate) fn enable(mount_point: &Path, leaf: &Dir, writes: &[Write]) -> Result<(), Error> {
+pub(crate) fn enable(
+    mount_point: &Path,
+    leaf: &Dir,
+    writes: &[Write],
+    in_use: bool,
+) -> Result<(), Error> {
     let required = || writes.iter().filter(|write| write.controller != "cgroup");
     let mut wanted: Vec<&str> = ACCOUNTING.to_vec();
     for write in required() {
@@ -30,6 +40,9 @@ pub(crate) fn enable(mount_point: &Path, leaf: &Dir, writes: &[Write]) -> Result
         }
     }
     wanted = missing(leaf, &wanted)?;
+    if in_use && wanted == [HUGETLB] && required().all(|write| write.controller != HUGETLB) {
+        return Ok(());
+    }
     // What the topmost cgroup does not have none below it can get.
     let top = missing(&Dir::by_path(mount_point), &wanted)?;
     let absent = wanted.iter().all(|name| top.contains(name));

@@ -122,7 +122,7 @@ impl Cgroup {
             }
             let dir = Dir::open(&member.path)?;
             if member.unified {
-                subtree::enable(&member.mount_point, &dir, &its)?;
+                subtree::enable(&member.mount_point, &dir, &its, false)?;
             }
             write_all(&dir, &its)?;
         }

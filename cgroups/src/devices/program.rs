@@ -29,26 +29,31 @@ impl Instruction {
 }
 
 // Classes, sizes and operations (Documentation/bpf/standardization/instruction-set.rst).
+const LOAD_HALF: u8 = 0x69;
 const LOAD_WORD: u8 = 0x61;
-const AND32: u8 = 0x54;
 const MOVE32: u8 = 0xb4;
-const MOVE32_REGISTER: u8 = 0xbc;
-const SHIFT_RIGHT32: u8 = 0x74;
 const JUMP: u8 = 0x05;
 // 32-bit comparisons (kernel 5.1): a device number with the top bit set would
 // otherwise be compared with a sign-extended constant.
 const JUMP32_EQUAL: u8 = 0x16;
 const JUMP32_NOT_EQUAL: u8 = 0x56;
 const JUMP32_ANY_BIT: u8 = 0x46;
+const JUMP32_LESS: u8 = 0xa6;
+const JUMP32_MORE: u8 = 0x26;
+const JUMP32_NOT_MORE: u8 = 0xb6;
 const EXIT: u8 = 0x95;
 
 // Registers.
 const RESULT: u8 = 0;
 const CONTEXT: u8 = 1;
-const KIND: u8 = 2;
-const ACCESS: u8 = 3;
+/// The first word of the context: the access above, the kind below.
+const ACCESS: u8 = 2;
+const KIND: u8 = 3;
 const MAJOR: u8 = 4;
 const MINOR: u8 = 5;
+
+/// Where the lower half of the context's first word is.
+const KIND_OFFSET: i16 = if cfg!(target_endian = "big") { 2 } else { 0 };
 
 /// How many exceptions share an end: their jumps to it must fit into 16 bits.
 const CHUNK: usize = 1000;
@@ -61,33 +66,58 @@ fn kind_number(kind: Kind) -> u32 {
     }
 }
 
-type Exception = (Devices, Access);
+/// Minor numbers from the first to the last; none for all of them.
+type Minors = Option<(u32, u32)>;
+
+/// Exceptions of one kind and major number (none for all) with neighbouring minor numbers.
+struct Exception {
+    kind: Kind,
+    major: Option<u32>,
+    minors: Minors,
+    access: Access,
+}
+
+/// The list's exceptions in its order: by kind, major and minor, wildcards first.
+fn exceptions(list: &AccessList) -> Vec<Exception> {
+    let mut exceptions: Vec<Exception> = Vec::new();
+    for (Devices { kind, major, minor }, access) in &list.exceptions {
+        if let (Some(last), Some(minor)) = (exceptions.last_mut(), minor)
+            && (last.kind, last.major, last.access) == (*kind, *major, *access)
+            && let Some((_, end)) = &mut last.minors
+            && end.checked_add(1) == Some(*minor)
+        {
+            *end = *minor;
+            continue;
+        }
+        exceptions.push(Exception {
+            kind: *kind,
+            major: *major,
+            minors: minor.map(|minor| (minor, minor)),
+            access: *access,
+        });
+    }
+    exceptions
+}
 
 /// Compiles the list.
 ///
 /// Any exception that matches decides, whatever the others say. So they are grouped
-/// by kind and major number, each of which is tested once for its group: what the
-/// kernel takes to verify a program, most of the time of making a cgroup, grows with its
-/// instructions and more so with its jumps.
+/// by kind and major number, each of which is tested once for its group, and neighbouring
+/// minor numbers are one test: what the kernel takes to verify a program, much of the time of
+/// making a cgroup, grows with its instructions and more so with its jumps.
 pub fn compile(list: &AccessList) -> Vec<Instruction> {
     let mut program = Program {
         code: vec![
-            op(LOAD_WORD, KIND, CONTEXT, 0, 0),
-            op(MOVE32_REGISTER, ACCESS, KIND, 0, 0),
-            op(AND32, KIND, 0, 0, 0xffff),
-            op(SHIFT_RIGHT32, ACCESS, 0, 0, 16),
+            op(MOVE32, RESULT, 0, 0, u32::from(!list.allow_by_default)),
+            op(LOAD_WORD, ACCESS, CONTEXT, 0, 0),
+            op(LOAD_HALF, KIND, CONTEXT, KIND_OFFSET, 0),
             op(LOAD_WORD, MAJOR, CONTEXT, 4, 0),
             op(LOAD_WORD, MINOR, CONTEXT, 8, 0),
-            op(MOVE32, RESULT, 0, 0, u32::from(!list.allow_by_default)),
         ],
         default: list.allow_by_default,
         hits: Vec::new(),
     };
-    let exceptions: Vec<Exception> = list
-        .exceptions
-        .iter()
-        .map(|(devices, access)| (*devices, *access))
-        .collect();
+    let exceptions = exceptions(list);
     let mut chunks = exceptions.chunks(CHUNK).peekable();
     while let Some(chunk) = chunks.next() {
         program.chunk(chunk);
@@ -148,56 +178,51 @@ impl Program {
         self.hits.push(at);
     }
 
-    /// Exceptions in the list's order: by kind, major and minor, wildcards first.
     fn chunk(&mut self, exceptions: &[Exception]) {
         let of = |kind| {
-            exceptions.iter().position(|(devices, _)| {
-                *devices
-                    == Devices {
-                        kind,
-                        major: None,
-                        minor: None,
-                    }
-            })
+            exceptions
+                .iter()
+                .find(|exception| {
+                    exception.kind == kind
+                        && exception.major.is_none()
+                        && exception.minors.is_none()
+                })
+                .map(|exception| exception.access)
         };
-        let (block, char) = (of(Kind::Block), of(Kind::Char));
-        let access = |at: Option<usize>| {
-            at.and_then(|at| exceptions.get(at))
-                .map(|(_, access)| *access)
-        };
-        // One test does for both, as long as something may follow it.
-        let both = access(block)
-            .filter(|both| Some(*both) == access(char) && !self.needs_no_access(*both));
+        // One test does for both kinds, as long as something may follow it.
+        let both = of(Kind::Block)
+            .filter(|both| Some(*both) == of(Kind::Char) && !self.needs_no_access(*both));
         if let Some(access) = both {
             self.access(access);
         }
-        for (kind, wildcard) in [(Kind::Block, block), (Kind::Char, char)] {
-            let its = exceptions.iter().enumerate().filter(|(at, (devices, _))| {
-                devices.kind == kind && !(both.is_some() && Some(*at) == wildcard)
-            });
-            let its: Vec<Exception> = its.map(|(_, exception)| *exception).collect();
-            if its.is_empty() {
-                continue;
-            }
-            let other = self.jump(JUMP32_NOT_EQUAL, KIND, kind_number(kind));
-            for group in its.chunk_by(|(a, _), (b, _)| a.major == b.major) {
+        let rest: Vec<&Exception> = exceptions
+            .iter()
+            .filter(|exception| {
+                both.is_none() || exception.major.is_some() || exception.minors.is_some()
+            })
+            .collect();
+        for its in rest.chunk_by(|a, b| a.kind == b.kind) {
+            let other = its
+                .first()
+                .map(|first| self.jump(JUMP32_NOT_EQUAL, KIND, kind_number(first.kind)));
+            for group in its.chunk_by(|a, b| a.major == b.major) {
                 if self.major(group) {
                     break;
                 }
             }
-            self.land(other);
+            other.into_iter().for_each(|other| self.land(other));
         }
     }
 
     /// The exceptions of one major number. Says whether nothing after them is reached.
-    fn major(&mut self, group: &[Exception]) -> bool {
-        let Some((first, access)) = group.first() else {
+    fn major(&mut self, group: &[&Exception]) -> bool {
+        let Some(first) = group.first() else {
             return false;
         };
         let Some(number) = first.major else {
             return self.minors(group);
         };
-        if first.minor.is_none() && self.needs_no_access(*access) {
+        if first.minors.is_none() && self.needs_no_access(first.access) {
             self.hit(JUMP32_EQUAL, MAJOR, number);
             return false;
         }
@@ -207,20 +232,36 @@ impl Program {
         false
     }
 
-    fn minors(&mut self, group: &[Exception]) -> bool {
-        for (devices, access) in group {
-            match (devices.minor, self.needs_no_access(*access)) {
-                (Some(number), true) => self.hit(JUMP32_EQUAL, MINOR, number),
-                (Some(number), false) => {
-                    let other = self.jump(JUMP32_NOT_EQUAL, MINOR, number);
-                    self.access(*access);
+    fn minors(&mut self, group: &[&Exception]) -> bool {
+        for exception in group {
+            let access = exception.access;
+            match (exception.minors, self.needs_no_access(access)) {
+                (Some((first, last)), true) if first == last => {
+                    self.hit(JUMP32_EQUAL, MINOR, first);
+                }
+                (Some((0, last)), true) => self.hit(JUMP32_NOT_MORE, MINOR, last),
+                (Some((first, last)), true) => {
+                    let less = self.jump(JUMP32_LESS, MINOR, first);
+                    self.hit(JUMP32_NOT_MORE, MINOR, last);
+                    self.land(less);
+                }
+                (Some((first, last)), false) if first == last => {
+                    let other = self.jump(JUMP32_NOT_EQUAL, MINOR, first);
+                    self.access(access);
                     self.land(other);
+                }
+                (Some((first, last)), false) => {
+                    let less = self.jump(JUMP32_LESS, MINOR, first);
+                    let more = self.jump(JUMP32_MORE, MINOR, last);
+                    self.access(access);
+                    self.land(less);
+                    self.land(more);
                 }
                 (None, true) => {
                     self.hit(JUMP, 0, 0);
                     return true;
                 }
-                (None, false) => self.access(*access),
+                (None, false) => self.access(access),
             }
         }
         false
@@ -235,12 +276,15 @@ impl Program {
     /// Hits if the access is one of the exception's.
     fn access(&mut self, access: Access) {
         let bits = u32::from(access.bits());
-        match self.default {
+        // Nothing but the lowest bits: a comparison, whatever the kind below.
+        let lowest = (bits + 1).is_power_of_two();
+        match (self.default, lowest) {
             // It must not touch what is denied.
-            true => self.hit(JUMP32_ANY_BIT, ACCESS, bits),
+            (true, _) => self.hit(JUMP32_ANY_BIT, ACCESS, bits << 16),
             // It must be covered by what is allowed.
-            false => {
-                let more = self.jump(JUMP32_ANY_BIT, ACCESS, !bits);
+            (false, true) => self.hit(JUMP32_NOT_MORE, ACCESS, bits << 16 | 0xffff),
+            (false, false) => {
+                let more = self.jump(JUMP32_ANY_BIT, ACCESS, !bits << 16);
                 self.hit(JUMP, 0, 0);
                 self.land(more);
             }
