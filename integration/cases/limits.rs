@@ -6,7 +6,7 @@ use crate::bundle::Bundle;
 use crate::case::{Case, case};
 use crate::cgroup;
 use crate::container::Container;
-use crate::manager::Manager;
+use crate::manager::{Manager, systemctl};
 use crate::need::Need;
 use crate::test::Test;
 use serde_json::{Value, json};
@@ -490,9 +490,19 @@ fn fields(t: &Test) {
             let call = t.runtime.call(["update", "--resources", "-", &c.id]);
             call.input(&changed).run().ok();
             holds(&c, changed_files);
+            if Manager::under_test() == Manager::Systemd {
+                // It must not find other values to write.
+                drop(systemctl(&["daemon-reload"]));
+                holds(&c, changed_files);
+            }
+            let unit = c.cgroup.rsplit('/').next().unwrap_or_default().to_owned();
             c.delete_force().ok();
             let left = cgroup::existing(&c.cgroup);
             assert!(left.is_empty(), "left behind: {left:?}");
+            if Manager::under_test() == Manager::Systemd {
+                let units = systemctl(&["list-units", "--all", "--plain", "--no-legend", &unit]);
+                assert_eq!(units, "", "left behind");
+            }
         });
     }
     assert!(seen >= 10, "only {seen} of the fields are to be had here");
