@@ -119,6 +119,7 @@ impl Plan {
         let mut opened = None;
         for group in &self.groups {
             if group.by_systemd {
+                refuse_used_unit(group)?;
                 members.push(Member::of(group));
                 continue;
             }
@@ -236,6 +237,14 @@ fn refuse_used(path: &Path, group: &Group) -> Result<(), Error> {
             path: path.to_owned(),
             processes,
         }),
+    }
+}
+
+/// The same for what systemd will make. Once it has moved the process there, it is too late.
+fn refuse_used_unit(group: &Group) -> Result<(), Error> {
+    match refuse_used(&group.path(), group) {
+        Err(error) if matches!(error.errno(), Some(Errno::ENOENT | Errno::ENODEV)) => Ok(()),
+        result => result,
     }
 }
 

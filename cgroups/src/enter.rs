@@ -17,6 +17,7 @@ use crate::dir::{self, Dir};
 use crate::error::Error;
 use crate::host::{Layout, own_cgroups};
 use crate::path;
+use crate::systemd::Unit;
 
 /// What a child needs to get into a cgroup. All descriptors are close-on-exec.
 #[derive(Debug, Default)]
@@ -144,12 +145,26 @@ impl Cgroup {
     /// # Errors
     /// When that process is gone, or as [`Cgroup::entry`].
     pub fn entry_beside(&self, pid: i32) -> Result<Entry, Error> {
+        let Some((member, below)) = self.place_of(pid)? else {
+            return self.entry();
+        };
+        let path = member.path.join(below);
+        let mut entry = Entry::default();
+        match entry.add(&path, true, false) {
+            Err(error) if error.errno() == Some(Errno::ENOENT) => self.entry(),
+            Err(error) => Err(error),
+            Ok(()) => Ok(entry),
+        }
+    }
+
+    /// Version 2: where below the container's cgroup a process is; `None` where it is not inside.
+    fn place_of(&self, pid: i32) -> Result<Option<(&Member, PathBuf)>, Error> {
         let file = PathBuf::from(format!("/proc/{pid}/cgroup"));
         let text = fs::read_to_string(&file)
             .map_err(|error| Error::io("read", &file, crate::error::errno_of(&error)))?;
         let unified = self.member("").filter(|member| member.unified);
         let Some(member) = unified.filter(|_| self.record.layout == Layout::V2) else {
-            return self.entry();
+            return Ok(None);
         };
         let own = own_cgroups(&text)
             .into_iter()
@@ -159,15 +174,34 @@ impl Cgroup {
             .path
             .strip_prefix(&member.mount_point)
             .unwrap_or(&member.path);
-        let Ok(below) = Path::new(own.trim_start_matches('/')).strip_prefix(relative) else {
-            return self.entry();
-        };
-        let path = member.path.join(below);
-        let mut entry = Entry::default();
-        match entry.add(&path, true, false) {
-            Err(error) if error.errno() == Some(Errno::ENOENT) => self.entry(),
-            Err(error) => Err(error),
-            Ok(()) => Ok(entry),
+        let below = Path::new(own.trim_start_matches('/')).strip_prefix(relative);
+        Ok(below.ok().map(|below| (member, below.to_owned())))
+    }
+
+    /// Whether systemd must be asked to move a process in, where the kernel does not let this
+    /// caller (`EACCES`): a user's own cgroups are entered from outside of the user's session,
+    /// where another user's cgroup is above both.
+    pub fn is_attachable(&self) -> bool {
+        self.record.unit.as_ref().is_some_and(Unit::is_user)
+    }
+
+    /// Lets the user's systemd move process `pid` into the container's cgroup, or the one
+    /// below it that `values` name as for [`Cgroup::sub_entry`]. Where that takes no process, it
+    /// goes where process `beside` is.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a bad value; [`Error::Systemd`].
+    pub fn attach<S: AsRef<str>>(&self, pid: i32, values: &[S], beside: i32) -> Result<(), Error> {
+        let places = SubCgroups::parse(values)?;
+        if let Some((_, path)) = places.0.first() {
+            return self.attach_to_unit(pid, Path::new(path));
+        }
+        let first = self.attach_to_unit(pid, Path::new(""));
+        match (&first, self.place_of(beside)) {
+            (Err(_), Ok(Some((_, below)))) if below != Path::new("") => {
+                self.attach_to_unit(pid, &below)
+            }
+            _ => first,
         }
     }
 }

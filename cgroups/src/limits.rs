@@ -288,6 +288,23 @@ fn hugetlb(
     Ok(())
 }
 
+/// What version 2 cannot apply beside another setting, as a sentence for people: an idle
+/// cgroup has no weight.
+pub fn passed_over(resources: &LinuxResources) -> Option<&'static str> {
+    let unified = |file: &str| resources.unified().as_ref().and_then(|all| all.get(file));
+    let cpu = resources.cpu().as_ref();
+    let idle = match unified("cpu.idle") {
+        Some(value) => value.trim() == "1",
+        None => cpu.and_then(|cpu| cpu.idle()) == Some(1),
+    };
+    let weight =
+        unified("cpu.weight").is_some() || cpu.is_some_and(|cpu| set(cpu.shares()).is_some());
+    (idle && weight).then_some(
+        "linux.resources.cpu: unable to apply both cpu.weight and cpu.idle, since an idle cgroup has \
+         no weight: cpu.weight is passed over",
+    )
+}
+
 /// Which of memory's limits are below its use, when the configuration wants to be told
 /// (`checkBeforeUpdate`). `usage` is in bytes.
 ///

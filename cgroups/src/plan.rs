@@ -93,6 +93,7 @@ pub struct Plan {
     pub(crate) optional: bool,
     /// The properties that annotations ask systemd for.
     pub(crate) annotated: Vec<Property>,
+    pub(crate) passed_over: Option<&'static str>,
 }
 
 /// Decides.
@@ -114,6 +115,9 @@ pub fn plan(host: &Host, request: &Request<'_>) -> Result<Plan, Error> {
         rootless: request.rootless,
         optional: request.rootless && request.cgroups_path.is_none(),
         annotated: Vec::new(),
+        passed_over: resources
+            .filter(|_| host.layout == Layout::V2)
+            .and_then(limits::passed_over),
     };
     let writes = match (resources, host.layout) {
         (None, _) => Vec::new(),
@@ -245,6 +249,11 @@ impl Plan {
     /// The device rules that will hold; none without a cgroup.
     pub fn devices(&self) -> Option<&AccessList> {
         self.devices.as_ref()
+    }
+
+    /// What cannot be applied beside another setting, as a sentence for people.
+    pub fn passed_over(&self) -> Option<&'static str> {
+        self.passed_over
     }
 
     /// The systemd unit, with the systemd manager.

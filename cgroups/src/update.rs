@@ -16,9 +16,11 @@ impl Cgroup {
     /// Writes the settings that are given; what is not given stays as it is.
     ///
     /// Device rules, when given, replace those that hold. A memory limit below the
-    /// present use never makes the kernel kill: on version 2 what can be reclaimed is
-    /// reclaimed, and the limit is refused if that is not enough; on version 1 the
-    /// kernel does the same.
+    /// present use is refused where `checkBeforeUpdate` asks for that. Otherwise the kernel
+    /// reclaims what it can; where that is not enough, it refuses on version 1, and kills on
+    /// version 2 (config-linux.md, "Memory").
+    ///
+    /// What cannot be applied beside another setting is in [`Cgroup::passed_over`].
     ///
     /// # Errors
     /// [`Error::Invalid`] for a bad value, before anything is written;
@@ -39,7 +41,7 @@ impl Cgroup {
             None => None,
         };
         if let Some(memory) = resources.memory() {
-            self.make_room(resources, memory)?;
+            self.check_memory(resources, memory)?;
         }
         self.update_unit(resources, &writes)?;
         self.write_members(&writes)?;
@@ -47,6 +49,13 @@ impl Cgroup {
             Some((rules, list)) => self.update_devices(rules, &list),
             None => Ok(()),
         }
+    }
+
+    /// What [`Cgroup::update`] leaves out, as a sentence for people.
+    pub fn passed_over(&self, resources: &LinuxResources) -> Option<&'static str> {
+        (self.record.layout == Layout::V2)
+            .then(|| limits::passed_over(resources))
+            .flatten()
     }
 
     /// What a setting of version 2 depends on, read only if it is needed.
@@ -69,39 +78,20 @@ impl Cgroup {
         })
     }
 
-    /// Refuses a memory limit that is below the use, or makes it not so.
-    fn make_room(&self, resources: &LinuxResources, memory: &LinuxMemory) -> Result<(), Error> {
+    /// Refuses a memory limit that is below the use, where that is asked for.
+    fn check_memory(&self, resources: &LinuxResources, memory: &LinuxMemory) -> Result<(), Error> {
         let checked = memory.check_before_update() == Some(true);
-        let Some(member) = self.member("memory").filter(|m| m.unified || checked) else {
+        let Some(member) = self.member("memory").filter(|_| checked) else {
             return Ok(());
         };
-        let dir = Dir::open(&member.path)?;
         let file = if member.unified {
             "memory.current"
         } else {
             "memory.usage_in_bytes"
         };
-        let usage = || {
-            let text = dir.read_if_present(file)?;
-            Ok::<u64, Error>(text.and_then(|text| text.trim().parse().ok()).unwrap_or(0))
-        };
-        let now = usage()?;
-        limits::check_memory(resources, now)?;
-        let limit = memory.limit().and_then(|limit| u64::try_from(limit).ok());
-        let Some(limit) = limit.filter(|limit| *limit > 0 && *limit < now && member.unified) else {
-            return Ok(());
-        };
-        // The kernel tries as hard as it can; whether it was enough is seen after.
-        let _ = dir.write("memory.reclaim", &(now - limit).to_string());
-        match usage()? {
-            usage if usage > limit => Err(Error::MemoryInUse {
-                field: "linux.resources.memory.limit",
-                what: "memory",
-                limit,
-                usage,
-            }),
-            _ => Ok(()),
-        }
+        let usage = Dir::open(&member.path)?.read_if_present(file)?;
+        let usage = usage.and_then(|text| text.trim().parse().ok());
+        limits::check_memory(resources, usage.unwrap_or(0))
     }
 
     /// Writes each limit where its controller is.

@@ -118,3 +118,35 @@ fn the_check_before_an_update_says_what_is_used() {
     let unchecked = resources(r#"{"memory": {"limit": 100}}"#);
     assert!(limits::check_memory(&unchecked, 1000).is_ok());
 }
+
+#[test]
+fn an_idle_cgroup_is_given_no_weight() {
+    let files = |json: &str| -> Vec<String> {
+        let writes = limits::v2(&resources(json), &Present::Fresh).unwrap();
+        writes.iter().map(|write| write.to_string()).collect()
+    };
+    for both in [
+        r#"{"cpu": {"idle": 1, "shares": 200}}"#,
+        r#"{"unified": {"cpu.idle": "1", "cpu.weight": "8"}}"#,
+        r#"{"cpu": {"shares": 200}, "unified": {"cpu.idle": " 1"}}"#,
+    ] {
+        let said = limits::passed_over(&resources(both)).unwrap();
+        assert!(said.contains("unable to apply both"), "{said}");
+        let files = files(both);
+        assert!(
+            files.len() == 1 && files[0].starts_with("cpu.idle"),
+            "{files:?}"
+        );
+    }
+    // The kernel takes no weight before the cgroup is not idle any more.
+    let one = r#"{"cpu": {"idle": 0, "shares": 1024}}"#;
+    assert_eq!(files(one)[0], "cpu.idle <- 0");
+    assert_eq!(files(one).len(), 2);
+    for json in [
+        one,
+        r#"{"cpu": {"idle": 1, "shares": 0}}"#,
+        r#"{"cpu": {"idle": 1, "shares": 200}, "unified": {"cpu.idle": "0"}}"#,
+    ] {
+        assert_eq!(limits::passed_over(&resources(json)), None, "{json}");
+    }
+}

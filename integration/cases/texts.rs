@@ -28,6 +28,7 @@ pub(super) const CASES: &[Case] = &[
     case("texts/debug", "--debug", debug),
     case("texts/help", "--help", help),
     case("texts/update", "errors: update, memory in use", update).needs(&[Need::CgroupV2]),
+    case("texts/idle", "warnings: cpu.idle with a weight", idle).needs(&[Need::CgroupV2]),
     case(
         "rootless/texts",
         "errors and warnings of a user without a cgroup",
@@ -370,6 +371,44 @@ fn update(t: &Test) {
             assert_eq!(c.status(), "running");
         });
     }
+    t.row("unchecked, the kernel kills", || {
+        // Who is quicker decides whether the update itself fails.
+        drop(change(&c, json!({"limit": 1024})));
+        c.wait_for("stopped");
+    });
+}
+
+fn idle(t: &Test) {
+    if t.runtime.kind != Kind::Oxrun {
+        t.skip("came with runc 1.1.10, for systemd only");
+    }
+    let both = "unable to apply both cpu.weight and cpu.idle";
+    let c = t.start(&t.bundle().idle());
+    let update = |arguments: &[&str]| {
+        let call = [&["update"], arguments, &[c.id.as_str()]].concat();
+        t.runtime.run(call).success()
+    };
+    t.row("flags of update", || {
+        says(&update(&["--cpu-share", "200", "--cpu-idle", "1"]), &[both]);
+        assert_eq!(cgroup::read("cpu", &c.cgroup, "cpu.idle"), "1");
+    });
+    t.row("no longer idle, with a weight", || {
+        let out = update(&["--cpu-share", "200", "--cpu-idle", "0"]);
+        assert_eq!(out.stderr, "", "{out}");
+        assert_eq!(cgroup::read("cpu", &c.cgroup, "cpu.idle"), "0");
+    });
+    t.row("unified", || {
+        let input = json!({"unified": {"cpu.idle": "1", "cpu.weight": "8"}}).to_string();
+        let call = t.runtime.call(["update", "--resources", "-", &c.id]);
+        says(&call.input(&input).run().success(), &[both]);
+        assert_eq!(cgroup::read("cpu", &c.cgroup, "cpu.idle"), "1");
+    });
+    t.row("run", || {
+        let bundle = t
+            .bundle()
+            .set("/linux/resources/cpu", json!({"idle": 1, "shares": 200}));
+        says(&t.run(&bundle.args(["true"])).success(), &[both]);
+    });
 }
 
 fn rootless(t: &Test) {

@@ -4,7 +4,8 @@ use oci_spec::runtime::{LinuxBlockIo, LinuxCpu, LinuxMemory, LinuxResources};
 
 use super::convert::{block_weight_to_io_weight, shares_to_weight, swap_alone};
 use super::{
-    Present, Refused, Write, Writes, bytes, cpuset, device, hugetlb, idle, pids, rdma, set,
+    Present, Refused, Write, Writes, bytes, cpuset, device, hugetlb, idle, passed_over, pids, rdma,
+    set,
 };
 use crate::error::Error;
 use crate::path;
@@ -25,6 +26,9 @@ pub(super) fn writes(resources: &LinuxResources, present: &Present) -> Result<Ve
     hugetlb(resources, &mut writes, "max", "rsvd.max")?;
     rdma(resources, &mut writes)?;
     unified(resources, &mut writes)?;
+    if passed_over(resources).is_some() {
+        writes.0.retain(|write| write.file != "cpu.weight");
+    }
     Ok(writes.0)
 }
 
@@ -79,6 +83,16 @@ fn memory(memory: &LinuxMemory, present: &Present, writes: &mut Writes) -> Resul
 }
 
 fn cpu(cpu: &LinuxCpu, present: &Present, writes: &mut Writes) -> Result<(), Error> {
+    // An idle cgroup takes no weight: what makes it not idle goes first.
+    if let Some(value) = cpu.idle() {
+        writes.push(
+            "cpu",
+            "cpu.idle",
+            idle(value)?,
+            "linux.resources.cpu.idle",
+            Refused::Fail,
+        );
+    }
     if let Some(shares) = set(cpu.shares()) {
         let field = "linux.resources.cpu.shares";
         writes.push(
@@ -86,15 +100,6 @@ fn cpu(cpu: &LinuxCpu, present: &Present, writes: &mut Writes) -> Result<(), Err
             "cpu.weight",
             shares_to_weight(shares),
             field,
-            Refused::Fail,
-        );
-    }
-    if let Some(value) = cpu.idle() {
-        writes.push(
-            "cpu",
-            "cpu.idle",
-            idle(value)?,
-            "linux.resources.cpu.idle",
             Refused::Fail,
         );
     }

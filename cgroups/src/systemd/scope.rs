@@ -1,5 +1,7 @@
 //! The life of a container's scope.
 
+use std::path::Path;
+
 use oci_spec::runtime::LinuxResources;
 
 use super::Error as SystemdError;
@@ -113,6 +115,22 @@ impl Cgroup {
         Ok(())
     }
 
+    /// Moves a process to a cgroup of the scope.
+    pub(crate) fn attach_to_unit(&self, pid: i32, below: &Path) -> Result<(), Error> {
+        let Some(unit) = &self.record.unit else {
+            return Ok(());
+        };
+        let below = Path::new("/").join(below);
+        let body = vec![
+            Value::string(unit.name()),
+            Value::String(below.to_string_lossy().into_owned()),
+            process_array(pid),
+        ];
+        let mut bus = Bus::connect(unit.is_user())?;
+        bus.manager("AttachProcessesToUnit", body)?;
+        Ok(())
+    }
+
     /// Stops the scope and makes systemd forget it, if it failed.
     pub(crate) fn stop_unit(&self) -> Result<(), Error> {
         let Some(unit) = &self.record.unit else {
@@ -146,14 +164,13 @@ fn start_properties(unit: &Unit, pid: i32, layout: Layout) -> Vec<Property> {
     } else {
         "BlockIOAccounting"
     };
-    let pids = u32::try_from(pid).map(Value::Uint32).into_iter().collect();
     let description = format!("oxrun container {}", unit.name());
     let property = |name: &str, value: Value| (name.to_owned(), value);
     vec![
         property("Description", Value::String(description)),
         property("Slice", Value::string(unit.slice())),
         property("Delegate", Value::Bool(true)),
-        property("PIDs", Value::Array("u".to_owned(), pids)),
+        property("PIDs", process_array(pid)),
         property("MemoryAccounting", Value::Bool(true)),
         property("CPUAccounting", Value::Bool(true)),
         property(io, Value::Bool(true)),
@@ -163,6 +180,11 @@ fn start_properties(unit: &Unit, pid: i32, layout: Layout) -> Vec<Property> {
         // forgotten like any other.
         property("CollectMode", Value::string("inactive-or-failed")),
     ]
+}
+
+fn process_array(pid: i32) -> Value {
+    let pids = u32::try_from(pid).map(Value::Uint32).into_iter().collect();
+    Value::Array("u".to_owned(), pids)
 }
 
 fn property_array(list: Vec<Property>) -> Value {

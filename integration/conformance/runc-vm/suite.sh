@@ -4,7 +4,7 @@
 # cgroup layout or systemd makes a difference: in the VM a test takes ten seconds.
 
 files='cgroup_delegation cgroups cpu_affinity create delete dev events exec kill pause run update'
-variants='root root-systemd rootless-idmap-systemd'
+variants=${VARIANTS:-root root-systemd rootless-idmap-systemd}
 # shellcheck source=../runc/suite.sh
 source "$here/runc/suite.sh"
 # shellcheck source=../runc/vm.sh

@@ -4,8 +4,8 @@
 # host's files nor its mounts can be reached, and writes bats' output to a file.
 #
 # From the environment: root (what build.sh made), scratch (a directory of this
-# run), runtime, variant, name (of the file), output and limit (seconds), and
-# machine=vm where the whole machine is there for this (see inside-vm.sh).
+# run), runtime, variant, name (of the file), output, limit (seconds), filter (of
+# tests, or nothing) and machine=vm where the whole machine is there for this (see inside-vm.sh).
 set -euo pipefail
 
 say() { echo "runc suite: $*" >&2; }
@@ -138,7 +138,7 @@ run_bats() {
     cd /suite/source/tests/integration
     # On a terminal, which runc's foreground wants.
     local command
-    printf -v command '%q ' "${as[@]}" bats --tap "$name.bats"
+    printf -v command '%q ' "${as[@]}" bats --tap ${filter:+--filter "$filter"} "$name.bats"
     timeout --kill-after=5 "$limit" script --quiet --return --command "$command </dev/null >/suite/out/$name.tap 2>&1" /dev/null \
         </dev/null >/dev/null 2>&1 || echo "# bats ended with status $?" >>"/suite/out/$name.tap"
 }

@@ -3,10 +3,10 @@
 # mount namespace of its own. Process numbers and cgroups are the machine's:
 # systemd knows no others.
 #
-# From the environment: variant and limit (see file.sh).
+# From the environment: variant, limit and filter (see file.sh).
 set -euo pipefail
 
-export root=/mnt/suite runtime=/mnt/run/runc machine=vm variant limit name output scratch
+export root=/mnt/suite runtime=/mnt/run/runc machine=vm variant limit filter name output scratch
 mkdir -p /mnt/local
 mount -t tmpfs -o size=75% local /mnt/local
 while read -r name <&3; do

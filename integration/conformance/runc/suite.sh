@@ -36,6 +36,13 @@ suite_files() {
         done
 }
 
+# What bats is to run of a file: a regular expression for the pattern of tests, where it has an
+# easy one. What runs beside that is not reported.
+suite_filter() {
+    [[ $test_pattern == */* && $test_pattern != *[][\\]* ]] || return 0
+    sed 's|^[^/]*/||; s|[.^$+(){}|]|\\&|g; s|[*]|.*|g; s|[?]|.|g; s|.*|^&$|' <<<"$test_pattern"
+}
+
 run_side_by_side() { # LABEL RUNTIME, lines "VARIANT FILE" on stdin
     local variant file running=0
     while read -r variant file; do
@@ -53,11 +60,12 @@ run_file() { # LABEL RUNTIME VARIANT FILE
     local label=$1 sandbox_name=oxrun-runc-suite-$BASHPID scratch=$work/$BASHPID log=$logs/$1-$3 status=0
     mkdir -p "$scratch" "$log"
     # "update" hands on more than half.
-    local rt_runtime=50000 limit=${FILE_LIMIT:-300}
+    local rt_runtime=50000 limit=${FILE_LIMIT:-300} filter
+    filter=$(suite_filter)
     [[ $4 != update ]] || rt_runtime=700000
     (
         sandbox_enter_cgroups
-        export root=$suite_root scratch runtime=$2 variant=$3 name=$4 output=$log/$4.tap limit
+        export root=$suite_root scratch runtime=$2 variant=$3 name=$4 output=$log/$4.tap limit filter
         sandbox_exec $((limit + 60)) bash "$here/runc/file.sh"
     ) >"$log/$4.err" 2>&1 || status=$?
     sandbox_clean >>"$log/$4.err" 2>&1 || true

@@ -29,7 +29,7 @@ vm_variant() { # LABEL RUNTIME VARIANT
     suite_files >"$share/files"
     "$here/../vm/run" --timeout "${VM_LIMIT:-3000}" --memory 4096 --share "$suite_root:/mnt/suite:ro" \
         --share "$here/runc:/mnt/runner:ro" --share "$share:/mnt/run:ro" --share "$log:/mnt/out" \
-        --env "variant=$3" --env "limit=${FILE_LIMIT:-900}" -- bash /mnt/runner/inside-vm.sh || status=$?
+        --env "variant=$3" --env "limit=${FILE_LIMIT:-900}" --env "filter=$(suite_filter)" -- bash /mnt/runner/inside-vm.sh || status=$?
     ((status == 0)) || progress "the machine ended with status $status"
     while read -r file; do
         report_file "$1" "$3" "$file" "$log/$file.tap"

@@ -10,7 +10,7 @@ use oci_spec::runtime::{Process as ProcessSpec, Spec};
 use super::announce::{self, announce};
 use super::options::ProcessOptions;
 use super::{Container, Process, Status, Warnings, terminal};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, cgroup_error};
 use crate::launch::pidfd_socket::Origin;
 use crate::launch::{
     Child, Cradle, Descriptors, Entrance, Given, Parent, Undo, bear, limits, probe, resctrl,
@@ -103,6 +103,7 @@ impl Container {
             warnings: &mut warnings,
             container: self,
             spec: &spec,
+            cgroups: &exec.cgroups,
         };
         until_ready(&plan, child, &mut parent)?;
         announce(child, Origin::Exec, &exec.options)?;
@@ -195,6 +196,8 @@ struct ExecParent<'a> {
     warnings: &'a mut Warnings,
     container: &'a Container,
     spec: &'a Spec,
+    /// `exec --cgroup`
+    cgroups: &'a [String],
 }
 
 impl Parent for ExecParent<'_> {
@@ -217,6 +220,12 @@ impl Parent for ExecParent<'_> {
     }
 
     fn born(&mut self, child: &Child) -> Result<()> {
+        if child.outside {
+            let first = self.container.record.init_process_pid;
+            let cgroup = self.container.cgroup();
+            let attached = cgroup.attach(child.pid, self.cgroups, first);
+            attached.map_err(cgroup_error)?;
+        }
         match self.resctrl {
             Some(group) => resctrl::add_process(group, child.pid),
             None => Ok(()),

@@ -100,6 +100,7 @@ impl Making {
     fn begin(wanted: &mut Create, prepared: &mut Prepared) -> Result<Self> {
         let mut warnings = wanted.process.take_warnings();
         warnings.extend(std::mem::take(&mut prepared.plan.warnings));
+        warnings.extend(prepared.cgroup.passed_over().map(str::to_owned));
         let mut undo = Undo::default();
         undo.directory = Some(Directory::create(&wanted.root, &wanted.id)?);
         if wanted.notify_socket.is_some() {

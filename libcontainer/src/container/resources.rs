@@ -9,15 +9,18 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::launch::resctrl;
 
 impl Container {
-    /// Changes its limits; what is `None` stays as it is.
-    pub fn update(&self, resources: &LinuxResources) -> Result<()> {
+    /// Changes its limits; what is `None` stays as it is. Returns a warning where a setting cannot
+    /// be applied beside another one.
+    pub fn update(&self, resources: &LinuxResources) -> Result<Option<&'static str>> {
         let _directory = self.lock()?;
         if self.status()? == Status::Stopped {
             return Err(Error::new(ErrorKind::WrongState, "container not running"));
         }
-        self.cgroup()
+        let cgroup = self.cgroup();
+        cgroup
             .update(resources)
-            .map_err(|error| self.cgroup_error(error))
+            .map_err(|error| self.cgroup_error(error))?;
+        Ok(cgroup.passed_over(resources))
     }
 
     /// Changes what it may use of the third level cache and of memory bandwidth: a line of resctrl's

@@ -40,7 +40,7 @@ impl Warnings {
         self.kept.push(warning);
     }
 
-    pub(super) fn extend(&mut self, warnings: Vec<String>) {
+    pub(super) fn extend(&mut self, warnings: impl IntoIterator<Item = String>) {
         warnings.into_iter().for_each(|warning| self.add(warning));
     }
 

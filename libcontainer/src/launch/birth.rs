@@ -54,6 +54,7 @@ impl Entrance<'_> {
     /// The second way, when the clone has failed with this error.
     fn entry_after(&self, errno: i32) -> Result<Entry> {
         match self.beside {
+            Some(_) if self.is_refused(errno) => Ok(Entry::default()),
             Some(pid) if errno == libc::EBUSY && self.below.is_empty() => {
                 self.cgroup.entry_beside(pid)
             }
@@ -61,6 +62,11 @@ impl Entrance<'_> {
             _ => self.cgroup.entry_by_write(),
         }
         .map_err(cgroup_error)
+    }
+
+    /// Whether somebody else must move the process in.
+    fn is_refused(&self, errno: i32) -> bool {
+        self.beside.is_some() && errno == libc::EACCES && self.cgroup.is_attachable()
     }
 }
 
@@ -70,6 +76,8 @@ pub(crate) struct Child {
     pub(crate) pid: i32,
     pub(crate) pidfd: OwnedFd,
     pub(crate) channel: Channel,
+    /// It is not in its cgroup: the kernel did not let this caller put it there.
+    pub(crate) outside: bool,
 }
 
 /// Clones once. The child gets the whole plan with the memory.
@@ -112,8 +120,10 @@ pub(crate) fn bear(plan: &mut Plan, cradle: Cradle<'_>) -> Result<Child> {
             })
         })
     };
+    let mut outside = false;
     let born = match bear_into(&entry) {
         Err(fault) if entry.into.is_some() => {
+            outside = cradle.cgroup.is_refused(fault.errno);
             let second = cradle.cgroup.entry_after(fault.errno);
             second.map(|entry| bear_into(&entry))
         }
@@ -127,6 +137,7 @@ pub(crate) fn bear(plan: &mut Plan, cradle: Cradle<'_>) -> Result<Child> {
         pid: born.pid,
         pidfd: born.pidfd,
         channel,
+        outside,
     })
 }
 

@@ -24,7 +24,9 @@ pub(super) fn update(context: &Context<'_>) -> Result<Status, Failure> {
         Some(path) => read_json(Path::new(&path))?,
         None => from_flags(matches)?,
     };
-    container.update(&resources)?;
+    if let Some(warning) = container.update(&resources)? {
+        context.log.warning(warning);
+    }
     let l3 = matches.text(&flags::L3_CACHE_SCHEMA);
     let bandwidth = matches.text(&flags::MEM_BW_SCHEMA);
     if l3.is_some() || bandwidth.is_some() {
