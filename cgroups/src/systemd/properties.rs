@@ -29,20 +29,17 @@ const INFINITY: u64 = u64::MAX;
 /// [`Error::Invalid`] for a value of `unified` that its file cannot take.
 pub fn resources(writes: &[Write], version: u32) -> Result<Vec<Property>, Error> {
     let mut properties = Vec::new();
-    let idle = version >= 252
-        && writes
-            .iter()
-            .any(|write| write.file == "cpu.idle" && write.value.trim() == "1");
     for write in writes {
         let value = write.value.trim();
         let mut push = |name: &str, value: Value| properties.push((name.to_owned(), value));
         let name = match &*write.file {
-            "cpu.idle" if idle => {
-                // A weight of nothing is how systemd says idle.
-                push("CPUWeight", Value::Uint64(0));
+            "cpu.idle" => {
+                // A weight of nothing is how systemd says idle. No other is written beside it.
+                if value == "1" && version >= 252 {
+                    push("CPUWeight", Value::Uint64(0));
+                }
                 continue;
             }
-            "cpu.weight" if idle => continue,
             "cpu.weight" => "CPUWeight",
             "cpu.max" => {
                 cpu_quota(write, version, &mut push)?;
@@ -344,7 +341,7 @@ mod tests {
         );
         let idle = r#"{"cpu": {"shares": 2048, "idle": 1}}"#;
         assert_eq!(of(idle, 252), [number("CPUWeight", 0)]);
-        assert_eq!(of(idle, 251).len(), 1);
+        assert_eq!(of(idle, 251), []);
     }
 
     #[test]
