@@ -119,7 +119,7 @@ pub fn plan(host: &Host, request: &Request<'_>) -> Result<Plan, Error> {
             .filter(|_| host.layout == Layout::V2)
             .and_then(limits::passed_over),
     };
-    let writes = match (resources, host.layout) {
+    let mut writes = match (resources, host.layout) {
         (None, _) => Vec::new(),
         (Some(resources), Layout::V2) => limits::v2(resources, &Present::Fresh)?,
         (Some(resources), _) => limits::v1(resources, &Present::Fresh)?,
@@ -137,6 +137,7 @@ pub fn plan(host: &Host, request: &Request<'_>) -> Result<Plan, Error> {
             let unit = Unit::plan(host, request)?;
             plan.groups = systemd(host, &unit)?;
             plan.unit = Some(unit);
+            properties::round_quotas(&mut writes);
             if let Some(annotations) = request.annotations {
                 plan.annotated = properties::annotations(annotations)?;
             }

@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::host::Layout;
 use crate::limits::{self, Present, Write};
 use crate::subtree;
+use crate::systemd::properties;
 
 impl Cgroup {
     /// Writes the settings that are given; what is not given stays as it is.
@@ -26,7 +27,7 @@ impl Cgroup {
     /// [`Error::Invalid`] for a bad value, before anything is written;
     /// [`Error::NoController`], [`Error::MemoryInUse`], or what the kernel refused.
     pub fn update(&self, resources: &LinuxResources) -> Result<(), Error> {
-        let writes = match self.record.layout {
+        let mut writes = match self.record.layout {
             Layout::V2 => limits::v2(resources, &self.present(resources)?)?,
             _ => limits::v1(
                 resources,
@@ -42,6 +43,10 @@ impl Cgroup {
         };
         if let Some(memory) = resources.memory() {
             self.check_memory(resources, memory)?;
+        }
+        if self.record.unit.is_some() {
+            self.complete_quotas(&mut writes)?;
+            properties::round_quotas(&mut writes);
         }
         self.update_unit(resources, &writes)?;
         self.write_members(&writes)?;
@@ -76,6 +81,26 @@ impl Cgroup {
             cpu_quota,
             memory_max,
         })
+    }
+
+    /// A quota alone is one for the period that holds, which systemd has to know.
+    fn complete_quotas(&self, writes: &mut [Write]) -> Result<(), Error> {
+        let alone = |write: &&mut Write| {
+            write.file == "cpu.max" && write.value.split_whitespace().nth(1).is_none()
+        };
+        for write in writes.iter_mut().filter(alone) {
+            let Some(member) = self.member("") else {
+                continue;
+            };
+            let present = Dir::open(&member.path)?.read_if_present("cpu.max")?;
+            let period = present
+                .as_deref()
+                .and_then(|max| max.split_whitespace().nth(1));
+            if let Some(period) = period {
+                write.value = format!("{} {period}", write.value.trim());
+            }
+        }
+        Ok(())
     }
 
     /// Refuses a memory limit that is below the use, where that is asked for.

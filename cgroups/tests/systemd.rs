@@ -135,9 +135,11 @@ fn a_scope_lives_and_dies() {
         assert_eq!(read(cgroup, "pids.max"), "42");
     };
     check(&cgroup);
-    assert_eq!(read(&cgroup, "cpu.max"), "33333 100000");
+    // What systemd keeps of 33333, and writes again.
+    assert_eq!(read(&cgroup, "cpu.max"), "34000 100000");
     systemctl(rootless, &["daemon-reload"]);
     check(&cgroup);
+    assert_eq!(read(&cgroup, "cpu.max"), "34000 100000");
 
     // A partial update touches nothing else, and systemd knows of it.
     let cgroup = Cgroup::open(&cgroup.record());

@@ -127,6 +127,26 @@ fn per_second(quota: Option<u64>, period: u64) -> u64 {
     }
 }
 
+/// Makes the quota of `cpu.max` what systemd will make of it, which keeps a percentage: what it
+/// is told is what it writes at its next `daemon-reload`. What is no quota stays as it is.
+pub(crate) fn round_quotas(writes: &mut [Write]) {
+    for write in writes.iter_mut().filter(|write| write.file == "cpu.max") {
+        let mut words = write.value.split_whitespace();
+        let quota = words.next().and_then(|quota| quota.parse::<u64>().ok());
+        let given = words.next();
+        let period = given.map_or(Ok(PERIOD), str::parse::<u64>);
+        let (Some(quota), Ok(period @ 1..)) = (quota, period) else {
+            continue;
+        };
+        let second = u128::from(per_second(Some(quota), period));
+        let kept = second * u128::from(period) / 1_000_000;
+        write.value = match given {
+            Some(_) => format!("{kept} {period}"),
+            None => kept.to_string(),
+        };
+    }
+}
+
 /// Version 1 has the two in two files.
 fn version_1_quota(writes: &[Write], version: u32, properties: &mut Vec<Property>) {
     let value = |file: &str| {
@@ -320,6 +340,25 @@ mod tests {
         let cpus = r#"{"cpu": {"cpus": "0-1,9"}}"#;
         assert_eq!(of(cpus, 252), [("AllowedCPUs".to_owned(), bits)]);
         assert_eq!(of(cpus, 243), []);
+    }
+
+    #[test]
+    fn a_quota_is_rounded_as_systemd_does() {
+        for (given, kept) in [
+            ("33333 100000", "34000 100000"),
+            ("500000 900000", "504000 900000"),
+            ("50000 100000", "50000 100000"),
+            ("33333", "34000"),
+            ("max 100000", "max 100000"),
+            ("1 0", "1 0"),
+            ("nothing", "nothing"),
+        ] {
+            let json = serde_json::json!({"unified": {"cpu.max": given}});
+            let resources = serde_json::from_value(json).unwrap();
+            let mut writes = limits::v2(&resources, &Present::Fresh).unwrap();
+            round_quotas(&mut writes);
+            assert_eq!(writes[0].value, kept, "{given}");
+        }
     }
 
     #[test]
