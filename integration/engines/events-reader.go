@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -25,6 +26,11 @@ func read(command, root, id string) error {
 	defer cancel()
 	runtime := &runc.Runc{Command: command, Root: root}
 	stats, err := runtime.Stats(ctx, id)
+	// The library closes the pipe when the runtime has ended, whether or not it was read: a
+	// quick one is lost on a machine with one CPU.
+	for attempt := 1; errors.Is(err, os.ErrClosed) && attempt < 50; attempt++ {
+		stats, err = runtime.Stats(ctx, id)
+	}
 	if err != nil {
 		return err
 	}

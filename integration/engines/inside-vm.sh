@@ -15,7 +15,7 @@ esac
 chmod 666 /dev/net/tun
 # The image has no generators of units, for a quick boot; Podman's is wanted here.
 rm -f /etc/systemd/system-generators/podman-system-generator
-install "/shared/$engine/docker-registry" /usr/local/bin/
+install "/shared/$engine/lent/"* /usr/local/bin/
 export here=/oxrun/integration/engines work=/shared logs=/shared/$engine cache=/nonexistent
 export runtime suite=vm suite_root=
 if [[ $engine == rootless@vm ]]; then

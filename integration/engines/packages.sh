@@ -31,7 +31,8 @@ declare -A suite_packages=(
 packages_missing() {
     local package packages=${tool_packages[${1%@*}]-}
     # The VM has its own; this one is lent to it.
-    [[ $1 != *@vm ]] || packages=docker-registry
+    [[ $1 != podman@vm && $1 != rootless@vm ]] || packages=docker-registry
+    [[ $1 != containerd@vm ]] || packages+=" ${engine_packages[containerd]}"
     [[ $1 == *@* || $1 == common ]] || packages+=" ${engine_packages[$1]}"
     for package in $packages; do
         [[ $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null) == 'install ok installed' ]] ||

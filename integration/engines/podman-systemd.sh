@@ -15,6 +15,16 @@ case_cgroup_tree() {
     expect_status 1 run_box --cgroupns private busybox ls -d /sys/fs/cgroup/user.slice
 }
 
+client_disk_figures() {
+    podman stats --no-stream --format '{{.ContainerStats.BlockInput}} {{.ContainerStats.BlockOutput}}' box
+}
+
+case_disk_stats_are_right() {
+    start_box busybox sh -c "$writer"
+    wait_for 60 in_box test -e /ready
+    disk_figures_agree client_disk_figures
+}
+
 case_quadlet() {
     mkdir -p "$units/containers/systemd"
     cat >"$units/containers/systemd/box.container" <<'END'

@@ -43,6 +43,33 @@ figures_agree() {
     expect_equal "$pids" "$(jq .data.pids.current <<<"$after")" 'processes of events --stats'
 }
 
+# Writes 8 MiB to the disk below the container's file system before /ready is there.
+# shellcheck disable=SC2034 # the engines use it
+writer='dd if=/dev/zero of=/written bs=1048576 count=8 conv=fsync 2>/dev/null; touch /ready; exec sleep 1000'
+
+# disk_figures_agree COMMAND: it prints the engine's "BYTES-READ BYTES-WRITTEN" of box.
+disk_figures_agree() {
+    local before after bytes_read bytes_written
+    before=$(box_disk_events)
+    read -r bytes_read bytes_written < <("$1")
+    after=$(box_disk_events)
+    echo "measured: the engine says $bytes_read bytes read, $bytes_written written; events --stats $after"
+    expect_between 8388608 "$bytes_written" 16777216 'bytes written'
+    expect_between "${before#* }" "$bytes_written" "${after#* }" 'bytes written between those of events --stats'
+    expect_between "${before% *}" "$bytes_read" "${after% *}" 'bytes read between those of events --stats'
+}
+
+box_disk_events() {
+    box_events | jq -r '.data.blkio.ioServiceBytesRecursive | [("read", "write") as $op
+        | [.[] | select(.op | ascii_downcase == $op) | .value] | add // 0] | join(" ")'
+}
+
+# events_reader_build FILE: a program that reads figures with containerd's library.
+events_reader_build() {
+    GO111MODULE=off GOPATH=/usr/share/gocode GOCACHE=$work/go HOME=$work CGO_ENABLED=0 \
+        go build -o "$1" "$here/events-reader.go"
+}
+
 # A runtime that notes what it is asked: sets $noting to its path.
 note_calls() {
     noting=$scratch/noting-runtime
