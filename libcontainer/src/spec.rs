@@ -6,11 +6,9 @@ mod document;
 mod lenient;
 mod locate;
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::path::Path;
 
-use nix::fcntl::OFlag;
-use nix::sys::stat::Mode;
 use oci_spec::runtime::{Process, Spec};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -31,19 +29,7 @@ const USUAL: usize = 8 << 10;
 pub fn read(path: &Path) -> Result<Vec<u8>> {
     let file =
         std::fs::File::open(path).map_err(|error| Error::system(path.display(), "open", error))?;
-    read_capped(&path.display().to_string(), file)
-}
-
-/// Reads `config.json` in a state directory.
-pub(crate) fn read_at(directory: BorrowedFd<'_>) -> Result<Vec<u8>> {
-    let name = "config.json";
-    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
-    let file = nix::fcntl::openat(directory, name, flags, Mode::empty())
-        .map_err(|errno| Error::system(name, "openat", errno))?;
-    read_capped(name, file.into())
-}
-
-fn read_capped(name: &str, file: std::fs::File) -> Result<Vec<u8>> {
+    let name = &path.display().to_string();
     let bytes = sys::file::read_to_end(file.as_fd(), USUAL, LONGEST + 1)
         .map_err(|fault| Error::fault(name, fault))?;
     if bytes.len() > LONGEST {

@@ -13,13 +13,13 @@ use super::{Container, Process, Status, Warnings, terminal};
 use crate::error::{Error, ErrorKind, Result, cgroup_error};
 use crate::launch::pidfd_socket::Origin;
 use crate::launch::{
-    Child, Cradle, Descriptors, Entrance, Given, Parent, Undo, bear, limits, probe, resctrl,
+    Child, Cradle, Descriptors, Entrance, Given, Parent, Passage, Undo, bear, limits, probe, resctrl,
     until_executed, until_ready,
 };
 use crate::plan::step::{IdMapping, Request, Slot};
 use crate::plan::{self, ExecChanges, Plan};
 use crate::procfs::Proc;
-use crate::spec;
+use crate::{spec, store};
 use crate::sync::Message;
 
 /// The process that [`Container::exec`] starts.
@@ -81,7 +81,10 @@ impl Container {
         self.check_executable(exec.ignore_paused)?;
         let first = self.first_process()?.ok_or_else(stopped)?;
         let mut warnings = exec.options.take_warnings();
-        let (spec, tolerated) = spec::load(&spec::read_at(self.directory.as_fd())?)?;
+        let (spec, tolerated) = match &self.config {
+            Some(config) => spec::load(config)?,
+            None => spec::load(&store::read_config(&self.directory, &self.record)?)?,
+        };
         warnings.extend(tolerated);
         let mut plan = self.exec_plan(&spec, &exec)?;
         warnings.extend(std::mem::take(&mut plan.warnings));
@@ -124,16 +127,17 @@ impl Container {
     }
 
     fn bear(&self, plan: &mut Plan, exec: &mut Exec, given: Given) -> Result<Child> {
-        let descriptors = Descriptors::open(plan, &self.proc, given)?;
         let cgroup = self.cgroup();
+        let passage = Passage::open(Entrance {
+            cgroup: &cgroup,
+            below: &exec.cgroups,
+            beside: Some(self.record.init_process_pid),
+        })?;
+        let descriptors = Descriptors::open(plan, &self.proc, given)?;
         let cradle = Cradle {
             proc: &self.proc,
             descriptors: &descriptors,
-            cgroup: Entrance {
-                cgroup: &cgroup,
-                below: &exec.cgroups,
-                beside: Some(self.record.init_process_pid),
-            },
+            passage,
             gate: None,
             stdio: exec.options.stdio.take(),
             is_announced: exec.options.is_announced(),

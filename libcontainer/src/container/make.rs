@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind, Result, cgroup_error};
 use crate::launch::notify_socket::NotifySocket;
 use crate::launch::pidfd_socket::Origin;
 use crate::launch::{
-    Child, Cradle, Descriptors, Entrance, Given, Poststop, Undo, bear, notify_socket, resctrl,
+    Child, Cradle, Descriptors, Entrance, Given, Passage, Poststop, Undo, bear, notify_socket, resctrl,
     until_executed, until_ready,
 };
 use crate::plan::step::Step;
@@ -158,15 +158,16 @@ impl Making {
             console_socket,
             container_process: None,
         };
+        let passage = Passage::open(Entrance {
+            cgroup: held(&self.undo.cgroup)?,
+            below: &[],
+            beside: None,
+        })?;
         let descriptors = Descriptors::open(&prepared.plan, &prepared.proc, given)?;
         let cradle = Cradle {
             proc: &prepared.proc,
             descriptors: &descriptors,
-            cgroup: Entrance {
-                cgroup: held(&self.undo.cgroup)?,
-                below: &[],
-                beside: None,
-            },
+            passage,
             gate,
             stdio: wanted.process.stdio.take(),
             is_announced: wanted.process.is_announced(),
@@ -239,6 +240,7 @@ fn record(wanted: &Create, prepared: &Prepared, cgroup: cgroups::Record) -> Resu
         format: crate::store::FORMAT,
         id: wanted.id.clone(),
         oci_version: spec.version().clone(),
+        config_length: prepared.config.len(),
         bundle: prepared.bundle.clone(),
         rootfs: prepared.rootfs(),
         created: humantime::format_rfc3339_nanos(SystemTime::now()).to_string(),

@@ -22,13 +22,36 @@ use crate::sys;
 pub(crate) struct Cradle<'a> {
     pub(crate) proc: &'a Proc,
     pub(crate) descriptors: &'a Descriptors,
-    pub(crate) cgroup: Entrance<'a>,
+    pub(crate) passage: Passage<'a>,
     /// The FIFO that the child waits on; without, it waits for [`crate::sync::Message::Go`].
     pub(crate) gate: Option<OwnedFd>,
     /// Descriptors that become 0, 1 and 2.
     pub(crate) stdio: Option<[OwnedFd; 3]>,
     /// Whether others are told of the process before its program starts.
     pub(crate) is_announced: bool,
+}
+
+/// What is open for the clone alone. Opened before all else that the child inherits, it can be closed
+/// by one call: its numbers are neighbours.
+#[derive(Debug)]
+pub(crate) struct Passage<'a> {
+    entrance: Entrance<'a>,
+    entry: Entry,
+    channel: Channel,
+    child_end: OwnedFd,
+}
+
+impl<'a> Passage<'a> {
+    pub(crate) fn open(entrance: Entrance<'a>) -> Result<Self> {
+        let entry = entrance.entry()?;
+        let (channel, child_end) = Channel::pair()?;
+        Ok(Self {
+            entrance,
+            entry,
+            channel,
+            child_end,
+        })
+    }
 }
 
 /// How the child comes into its cgroup.
@@ -83,7 +106,12 @@ pub(crate) struct Child {
 /// Clones once. The child gets the whole plan with the memory.
 pub(crate) fn bear(plan: &mut Plan, cradle: Cradle<'_>) -> Result<Child> {
     trace::planned(plan);
-    let (channel, child_end) = Channel::pair()?;
+    let Passage {
+        entrance,
+        entry,
+        channel,
+        child_end,
+    } = cradle.passage;
     let mut numbers = cradle.descriptors.numbers();
     // Only beside hooks the child watches over its parent.
     let has_hooks = plan
@@ -95,7 +123,6 @@ pub(crate) fn bear(plan: &mut Plan, cradle: Cradle<'_>) -> Result<Child> {
     } else {
         0
     };
-    let entry = cradle.cgroup.entry()?;
     // From here to the way back nothing may return early: the thread would stay there.
     let home = join_pid_namespace(plan, cradle.descriptors)?;
     let mut bear_into = |entry: &Entry| {
@@ -123,8 +150,8 @@ pub(crate) fn bear(plan: &mut Plan, cradle: Cradle<'_>) -> Result<Child> {
     let mut outside = false;
     let born = match bear_into(&entry) {
         Err(fault) if entry.into.is_some() => {
-            outside = cradle.cgroup.is_refused(fault.errno);
-            let second = cradle.cgroup.entry_after(fault.errno);
+            outside = entrance.is_refused(fault.errno);
+            let second = entrance.entry_after(fault.errno);
             second.map(|entry| bear_into(&entry))
         }
         born => Ok(born),

@@ -28,9 +28,9 @@ pub(crate) enum Heard {
 }
 
 impl Channel {
-    /// The two ends: the parent's and the child's.
+    /// The two ends: the parent's and the child's, which has the lower number.
     pub(crate) fn pair() -> Result<(Self, OwnedFd)> {
-        let (parent, child) = socketpair(
+        let (child, parent) = socketpair(
             AddressFamily::Unix,
             SockType::SeqPacket,
             None,

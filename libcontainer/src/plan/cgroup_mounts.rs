@@ -178,6 +178,11 @@ fn fallback(
     if !context.namespaces.has(NamespaceKind::Cgroup) {
         return hosts_tree(b, context, wanted, hierarchy);
     }
+    // Only where a user namespace owns something that the kernel wants to be the first one's it refuses.
+    let is_hosts_root = context.facts.may_mount && !context.facts.in_user_namespace;
+    if is_hosts_root && !context.namespaces.has(NamespaceKind::User) {
+        return Ok(None);
+    }
     // A cgroup that systemd makes can be cloned only when the process is in it, by a helper: not
     // worth it for this.
     if context.options.cgroup.unit().is_some() && context.facts.may_mount {

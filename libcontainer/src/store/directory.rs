@@ -21,7 +21,11 @@ const STATE: &str = "state.json";
 /// The record of a container that is being created.
 const CREATING: &str = "creating.json";
 const CREATING_NEW: &str = "creating.json.new";
-const CONFIG: &str = "config.json";
+
+/// The longest file that is read: a configuration has no more than 16 MiB.
+const LONGEST: usize = 32 << 20;
+/// Most are shorter.
+const USUAL: usize = 8 << 10;
 
 /// An open container directory, locked against other operations until it is dropped.
 #[derive(Debug)]
@@ -91,26 +95,21 @@ impl Directory {
         &self.path
     }
 
-    /// Writes the record of a container that is being created. Returns the file, for the caller to
-    /// close.
-    pub(crate) fn write_record(&self, record: &Record) -> Result<OwnedFd> {
-        self.write(CREATING, &serialised(record)?)
+    /// Writes the record of a container that is being created, and its configuration. Returns the
+    /// file, for the caller to close.
+    pub(crate) fn write_record(&self, record: &Record, config: &[u8]) -> Result<OwnedFd> {
+        self.write(CREATING, &serialised(record, config)?)
     }
 
-    /// Writes it anew; a reader sees the old one or the new one.
-    pub(crate) fn rewrite_record(&self, record: &Record) -> Result<()> {
-        self.write(CREATING_NEW, &serialised(record)?)?;
+    /// Writes them anew; a reader sees the old ones or the new ones.
+    pub(crate) fn rewrite_record(&self, record: &Record, config: &[u8]) -> Result<()> {
+        self.write(CREATING_NEW, &serialised(record, config)?)?;
         self.rename(CREATING_NEW, CREATING)
     }
 
     /// The container is created: its record gets the name that stays.
     pub(crate) fn created(&self) -> Result<()> {
         self.rename(CREATING, STATE)
-    }
-
-    /// Keeps the configuration. Returns the file, for the caller to close.
-    pub(crate) fn write_config(&self, config: &[u8]) -> Result<OwnedFd> {
-        self.write(CONFIG, config)
     }
 
     /// Removes the directory with all that it holds.
@@ -181,10 +180,8 @@ pub(crate) fn still_there(path: &Path, directory: &File) -> Result<()> {
 
 /// Removes a container's directory with all that it holds.
 pub(crate) fn remove(path: &Path, directory: &File) -> Result<()> {
-    for name in [STATE, CONFIG] {
-        // What is still there is found below.
-        let _ = unlinkat(directory, name, UnlinkatFlags::NoRemoveDir);
-    }
+    // What is still there is found below.
+    let _ = unlinkat(directory, STATE, UnlinkatFlags::NoRemoveDir);
     if unlinkat(AT_FDCWD, path, UnlinkatFlags::RemoveDir).is_ok() {
         return Ok(());
     }
@@ -200,33 +197,76 @@ pub(crate) fn is_creating(directory: &File) -> bool {
     nix::sys::stat::fstatat(directory, CREATING, flags).is_ok()
 }
 
-/// The open directory of a container and its record, read without waiting for other operations, and
-/// whether the container is being created.
-pub(crate) fn read_record(root: &Path, id: &str) -> Result<(File, Record, bool)> {
+/// What is read of a container.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    /// Its open directory.
+    pub(crate) directory: File,
+    pub(crate) record: Record,
+    /// Its configuration, where it was read with the record.
+    pub(crate) config: Option<Vec<u8>>,
+    /// Whether it is being created.
+    pub(crate) creating: bool,
+}
+
+/// Reads a container without waiting for other operations.
+pub(crate) fn read(root: &Path, id: &str) -> Result<Stored> {
     check_id(id)?;
     let path = root.join(id);
     let directory = open_directory(&path)?;
     // It may get its last name between the first look and the second.
     for name in [STATE, CREATING, STATE] {
-        let bytes = match read_at(directory.as_fd(), name) {
+        let bytes = match read_at(directory.as_fd(), name, |text| text.contains(&b'\n')) {
             // It is being written.
-            Ok(bytes) if bytes.is_empty() && name == CREATING => return Err(not_found()),
+            Ok(bytes) if name == CREATING && !bytes.contains(&b'\n') => return Err(not_found()),
             Ok(bytes) => bytes,
             Err(error) if error.kind() == IoKind::NotFound => continue,
             Err(error) => return Err(Error::system(path.join(name).display(), "read", error)),
         };
-        let record = Record::parse(&bytes).map_err(|problem| {
+        let (line, config) = split(&bytes);
+        let record = Record::parse(line).map_err(|problem| {
             let message = format!("{}: {problem}", path.join(name).display());
             Error::new(ErrorKind::System, message)
         })?;
-        return Ok((directory, record, name == CREATING));
+        let is_whole = config.len() == record.config_length;
+        return Ok(Stored {
+            config: is_whole.then(|| config.to_owned()),
+            directory,
+            record,
+            creating: name == CREATING,
+        });
     }
     Err(not_found())
 }
 
-fn serialised(record: &Record) -> Result<Vec<u8>> {
-    serde_json::to_vec(record)
-        .map_err(|error| Error::system(STATE, "serialise", std::io::Error::other(error)))
+/// Reads the configuration of a container by its open directory.
+pub(crate) fn read_config(directory: impl AsFd, record: &Record) -> Result<Vec<u8>> {
+    let enough = |text: &[u8]| {
+        let (line, config) = split(text);
+        line.len() < text.len() && config.len() == record.config_length
+    };
+    let mut bytes = read_at(directory.as_fd(), STATE, enough)
+        .map_err(|error| Error::system(STATE, "read", error))?;
+    let line = split(&bytes).0.len();
+    Ok(bytes.split_off(bytes.len().min(line + 1)))
+}
+
+/// The record's line, and what comes behind it.
+fn split(text: &[u8]) -> (&[u8], &[u8]) {
+    let end = text.iter().position(|byte| *byte == b'\n');
+    let end = end.unwrap_or(text.len());
+    (
+        text.get(..end).unwrap_or_default(),
+        text.get(end + 1..).unwrap_or_default(),
+    )
+}
+
+fn serialised(record: &Record, config: &[u8]) -> Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec(record)
+        .map_err(|error| Error::system(STATE, "serialise", std::io::Error::other(error)))?;
+    bytes.push(b'\n');
+    bytes.extend_from_slice(config);
+    Ok(bytes)
 }
 
 fn open_directory(path: &Path) -> Result<File> {
@@ -238,10 +278,29 @@ fn open_directory(path: &Path) -> Result<File> {
     }
 }
 
-fn read_at(directory: BorrowedFd<'_>, name: &str) -> std::io::Result<Vec<u8>> {
+/// Reads a file until what was read is enough, or to its end.
+fn read_at(
+    directory: BorrowedFd<'_>,
+    name: &str,
+    enough: impl Fn(&[u8]) -> bool,
+) -> std::io::Result<Vec<u8>> {
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let mut bytes = Vec::with_capacity(4096);
-    File::from(openat(directory, name, flags, Mode::empty())?).read_to_end(&mut bytes)?;
+    let mut file = File::from(openat(directory, name, flags, Mode::empty())?);
+    let (mut bytes, mut length) = (vec![0; USUAL], 0);
+    while length < LONGEST {
+        if length == bytes.len() {
+            bytes.resize(length * 2, 0);
+        }
+        let read = match file.read(bytes.get_mut(length..).unwrap_or_default()) {
+            Err(error) if error.kind() == IoKind::Interrupted => continue,
+            read => read?,
+        };
+        length += read;
+        if read == 0 || enough(bytes.get(..length).unwrap_or_default()) {
+            break;
+        }
+    }
+    bytes.truncate(length);
     Ok(bytes)
 }
 
@@ -258,4 +317,55 @@ fn make_root(root: &Path) -> Result<()> {
         .mode(0o711)
         .create(root)
         .map_err(|error| Error::system(root.display(), "mkdir", error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A record of a container that has nothing, with a configuration of this length.
+    fn record(config_length: usize) -> Record {
+        let record = serde_json::json!({
+            "format": crate::store::FORMAT, "id": "c", "oci_version": "1.3.0", "bundle": "/b",
+            "config_length": config_length, "rootfs": "/b/rootfs", "created": "2026-11-26T20:00:00Z",
+            "owner": 0, "init_process_pid": 1, "init_process_start": 1, "rootless": false,
+            "own_pid_namespace": true,
+            "cgroup": {"manager": "disabled", "layout": "v1", "members": []},
+        });
+        serde_json::from_value(record).expect("a record")
+    }
+
+    #[test]
+    fn the_configuration_comes_back_as_it_was() {
+        let long = b"{\n}\n".repeat(USUAL);
+        for (config, is_read_at_once) in [(b"{\n}\n".as_slice(), true), (b"", true), (&long, false)]
+        {
+            let root = tempfile::tempdir().expect("a temporary directory");
+            let directory = Directory::create(root.path(), "c").expect("a new directory");
+            let record = record(config.len());
+            directory.write_record(&record, config).expect("written");
+            assert!(read(root.path(), "c").expect("a record").creating);
+            directory.rewrite_record(&record, config).expect("written");
+            directory.created().expect("renamed");
+            let stored = read(root.path(), "c").expect("a record");
+            assert!(!stored.creating);
+            assert_eq!(stored.config.is_some(), is_read_at_once);
+            if let Some(read) = stored.config {
+                assert_eq!(read, config);
+            }
+            let read = read_config(&stored.directory, &stored.record).expect("a configuration");
+            assert_eq!(read, config);
+        }
+    }
+
+    #[test]
+    fn a_record_that_is_being_written_is_not_there_yet() {
+        let root = tempfile::tempdir().expect("a temporary directory");
+        let directory = Directory::create(root.path(), "c").expect("a new directory");
+        for text in ["", "{\"format\":"] {
+            directory.write(CREATING, text.as_bytes()).expect("written");
+            let error = read(root.path(), "c").expect_err("no record");
+            assert_eq!(error.kind(), ErrorKind::NotFound);
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! What `state.json` keeps.
+//! What `state.json` keeps of a container beside its configuration.
 
 #![forbid(unsafe_code)]
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::plan::Hook;
 
 /// Version of the record. It grows when a field changes its meaning; fields may be added without.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 
 /// What every later command needs of a container. Where runc's `state.json` has the same thing, it
 /// has the same name.
@@ -20,6 +20,8 @@ pub(crate) struct Record {
     pub format: u32,
     pub id: String,
     pub oci_version: String,
+    /// Length of the configuration behind the record, in bytes.
+    pub config_length: usize,
     pub bundle: PathBuf,
     pub rootfs: PathBuf,
     /// RFC 3339, UTC.
@@ -83,7 +85,7 @@ mod tests {
             rootless: false,
         };
         let record = json!({
-            "format": format, "id": "c", "oci_version": "1.3.0", "bundle": "/b", "rootfs": "/b/rootfs",
+            "format": format, "id": "c", "oci_version": "1.3.0", "config_length": 0, "bundle": "/b", "rootfs": "/b/rootfs",
             "created": "2026-11-26T20:00:00Z", "owner": 0, "init_process_pid": 1,
             "init_process_start": 1, "rootless": false, "own_pid_namespace": true,
             "cgroup": cgroup, "a field of a later version": 1,
@@ -95,6 +97,6 @@ mod tests {
     fn fields_may_be_added_but_not_another_format() {
         assert_eq!(Record::parse(&record(FORMAT)).unwrap().id, "c");
         let error = Record::parse(&record(FORMAT + 1)).unwrap_err();
-        assert_eq!(error, "format 2: this program reads 1");
+        assert_eq!(error, "format 3: this program reads 2");
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use libcontainer::{Create, spec};
 use nix::errno::Errno;
-use oci_spec::runtime::Spec;
+use oci_spec::runtime::{LinuxNamespaceType, Spec};
 
 use super::{Context, check_terminal, notify_socket};
 use crate::args::flags;
@@ -17,8 +17,8 @@ use crate::output::Status;
 pub(super) fn create(context: &Context<'_>) -> Result<Status, Failure> {
     let make = || -> Result<Status, Failure> {
         let options = context.process_options()?;
-        let (request, _) = request(context, true)?;
-        request.process(options).create()?;
+        let wanted = request(context, true)?;
+        wanted.request.process(options).create()?;
         Ok(Status::Success)
     };
     make().map_err(|source| Failure::Make {
@@ -27,11 +27,20 @@ pub(super) fn create(context: &Context<'_>) -> Result<Status, Failure> {
     })
 }
 
-/// The container that the options of `create` and `run` describe; how its process is connected is
-/// for the caller to add. Whether it wants a terminal, which must have somewhere to go.
-pub(super) fn request(context: &Context<'_>, detach: bool) -> Result<(Create, bool), Failure> {
+/// What `create` and `run` are asked for.
+pub(super) struct Wanted {
+    /// The container. How its process is connected is for the caller to add.
+    pub(super) request: Create,
+    /// Whether it wants a terminal.
+    pub(super) terminal: bool,
+    /// Whether it gets a PID namespace of its own, whose first process takes all that lose their parent.
+    pub(super) own_pids: bool,
+}
+
+/// What the options of `create` and `run` describe. A terminal must have somewhere to go.
+pub(super) fn request(context: &Context<'_>, detach: bool) -> Result<Wanted, Failure> {
     let configuration = configuration(context)?;
-    let terminal = configuration.wants_terminal();
+    let (terminal, own_pids) = (configuration.wants_terminal(), configuration.own_pids());
     let socket = context.matches.path(&flags::CONSOLE_SOCKET);
     check_terminal(terminal, detach, socket.is_some())?;
     context.settings.make_private_root()?;
@@ -42,7 +51,11 @@ pub(super) fn request(context: &Context<'_>, detach: bool) -> Result<(Create, bo
     if let Some(root) = context.matches.path(&flags::RESCTRL) {
         request = request.resctrl(root);
     }
-    Ok((request, terminal))
+    Ok(Wanted {
+        request,
+        terminal,
+        own_pids,
+    })
 }
 
 /// The same for `plan`, which makes nothing and so needs no name for it.
@@ -65,6 +78,17 @@ impl Configuration {
     fn wants_terminal(&self) -> bool {
         let process = self.spec.process().as_ref();
         process.is_some_and(|process| process.terminal().unwrap_or(false))
+    }
+
+    fn own_pids(&self) -> bool {
+        let linux = self.spec.linux().as_ref();
+        let mut namespaces = linux
+            .and_then(|linux| linux.namespaces().as_ref())
+            .into_iter()
+            .flatten();
+        namespaces.any(|namespace| {
+            namespace.typ() == LinuxNamespaceType::Pid && namespace.path().is_none()
+        })
     }
 }
 

@@ -18,7 +18,11 @@ pub(super) fn run(context: &Context<'_>) -> Result<Status, Failure> {
 fn perform(context: &Context<'_>) -> Result<Status, Failure> {
     let matches = context.matches;
     let detach = matches.is_set(&flags::DETACH);
-    let (request, terminal) = create::request(context, detach)?;
+    let create::Wanted {
+        request,
+        terminal,
+        own_pids,
+    } = create::request(context, detach)?;
     let mut options = context.process_options()?;
     if detach {
         let (_, mut process) = request.process(options).run()?;
@@ -27,7 +31,7 @@ fn perform(context: &Context<'_>) -> Result<Status, Failure> {
         }
         return Ok(Status::Success);
     }
-    let foreground = Foreground::new(!matches.is_set(&flags::NO_SUBREAPER))?;
+    let foreground = Foreground::new(!own_pids && !matches.is_set(&flags::NO_SUBREAPER))?;
     if let Some(size) = terminal.then(foreground::caller_size).flatten() {
         options = options.window_size(size);
     }
