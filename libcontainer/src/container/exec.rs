@@ -13,14 +13,14 @@ use super::{Container, Process, Status, Warnings, terminal};
 use crate::error::{Error, ErrorKind, Result, cgroup_error};
 use crate::launch::pidfd_socket::Origin;
 use crate::launch::{
-    Child, Cradle, Descriptors, Entrance, Given, Parent, Passage, Undo, bear, limits, probe, resctrl,
-    until_executed, until_ready,
+    Child, Cradle, Descriptors, Entrance, Given, Parent, Passage, Undo, bear, limits, probe,
+    resctrl, until_executed, until_ready,
 };
 use crate::plan::step::{IdMapping, Request, Slot};
 use crate::plan::{self, ExecChanges, Plan};
 use crate::procfs::Proc;
-use crate::{spec, store};
 use crate::sync::Message;
+use crate::{spec, store};
 
 /// The process that [`Container::exec`] starts.
 #[derive(Debug)]

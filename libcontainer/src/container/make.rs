@@ -18,8 +18,8 @@ use crate::error::{Error, ErrorKind, Result, cgroup_error};
 use crate::launch::notify_socket::NotifySocket;
 use crate::launch::pidfd_socket::Origin;
 use crate::launch::{
-    Child, Cradle, Descriptors, Entrance, Given, Passage, Poststop, Undo, bear, notify_socket, resctrl,
-    until_executed, until_ready,
+    Child, Cradle, Descriptors, Entrance, Given, Passage, Poststop, Undo, bear, notify_socket,
+    resctrl, until_executed, until_ready,
 };
 use crate::plan::step::Step;
 use crate::plan::{HookKind, Plan, render, runtime_hooks};
