@@ -54,8 +54,6 @@ pub struct Container {
     /// Where that is.
     path: PathBuf,
     record: Record,
-    /// Its configuration, where that was read with the record.
-    config: Option<Vec<u8>>,
     /// Whether it was being created when the record was read.
     creating: bool,
     proc: Proc,
@@ -72,14 +70,13 @@ impl Container {
     /// # Errors
     /// [`crate::ErrorKind::NotFound`] with the text "container does not exist".
     pub fn load(root: &Path, id: &str) -> Result<Self> {
-        let stored = store::read(root, id)?;
+        let (directory, record, creating) = store::read_record(root, id)?;
         let proc = Proc::open()?;
         Ok(Self {
-            directory: Arc::new(stored.directory),
+            directory: Arc::new(directory),
             path: root.join(id),
-            record: stored.record,
-            config: stored.config,
-            creating: stored.creating,
+            record,
+            creating,
             proc,
             warnings: Vec::new(),
             child: None,
@@ -99,7 +96,6 @@ impl Container {
             directory: directory.into_unlocked()?,
             path,
             record,
-            config: None,
             creating: false,
             proc,
             warnings,

@@ -3,9 +3,8 @@
 //! ```text
 //! ROOT            0711
 //!   ID            0711, flock(2)ed during every operation that changes the container
-//!     state.json    the record, in the first line; `creating.json` while the container is being created.
-//!                   Behind that line the configuration as it was at create: later changes to the
-//!                   bundle have no effect
+//!     state.json    the record, and in it the configuration; `creating.json` while the container is
+//!                   being created
 //!     exec.fifo     there while the container waits to be started
 //! ```
 
@@ -17,7 +16,7 @@ mod id;
 mod record;
 
 pub(crate) use directory::{
-    Directory, is_creating, read, read_config, remove, still_there, wait_for_lock,
+    Directory, is_creating, read_record, remove, still_there, wait_for_lock,
 };
 pub(crate) use fifo::{StartFifo, Started};
 pub(crate) use id::check_id;

@@ -19,8 +19,8 @@ use crate::launch::{
 use crate::plan::step::{IdMapping, Request, Slot};
 use crate::plan::{self, ExecChanges, Plan};
 use crate::procfs::Proc;
+use crate::spec;
 use crate::sync::Message;
-use crate::{spec, store};
 
 /// The process that [`Container::exec`] starts.
 #[derive(Debug)]
@@ -81,10 +81,7 @@ impl Container {
         self.check_executable(exec.ignore_paused)?;
         let first = self.first_process()?.ok_or_else(stopped)?;
         let mut warnings = exec.options.take_warnings();
-        let (spec, tolerated) = match &self.config {
-            Some(config) => spec::load(config)?,
-            None => spec::load(&store::read_config(&self.directory, &self.record)?)?,
-        };
+        let (spec, tolerated) = spec::load(self.record.config.get().as_bytes())?;
         warnings.extend(tolerated);
         let mut plan = self.exec_plan(&spec, &exec)?;
         warnings.extend(std::mem::take(&mut plan.warnings));

@@ -240,7 +240,6 @@ fn record(wanted: &Create, prepared: &Prepared, cgroup: cgroups::Record) -> Resu
         format: crate::store::FORMAT,
         id: wanted.id.clone(),
         oci_version: spec.version().clone(),
-        config_length: prepared.config.len(),
         bundle: prepared.bundle.clone(),
         rootfs: prepared.rootfs(),
         created: humantime::format_rfc3339_nanos(SystemTime::now()).to_string(),
@@ -262,6 +261,8 @@ fn record(wanted: &Create, prepared: &Prepared, cgroup: cgroups::Record) -> Resu
             .flatten()
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect(),
+        config: serde_json::from_slice(&prepared.config)
+            .map_err(|error| Error::system("config.json", "keep", error))?,
     })
 }
 

@@ -67,8 +67,7 @@ impl Parent for ContainerParent<'_> {
         if let Some(group) = &self.record.intel_rdt {
             resctrl::add_process(group, child.pid)?;
         }
-        let config = &self.prepared.config;
-        let record = self.directory.write_record(self.record, config)?;
+        let record = self.directory.write_record(self.record)?;
         sys::descriptor::close_all(stat.into_iter().chain([record]));
         Ok(())
     }
@@ -138,8 +137,7 @@ impl ContainerParent<'_> {
     fn attach_unit(&mut self, child: &Child) -> Result<()> {
         self.cgroup.attach_unit(child.pid).map_err(cgroup_error)?;
         self.record.cgroup = self.cgroup.record();
-        let config = &self.prepared.config;
-        self.directory.rewrite_record(self.record, config)
+        self.directory.rewrite_record(self.record)
     }
 
     fn namespace(&self, child: &Child, name: &str) -> Result<OwnedFd> {

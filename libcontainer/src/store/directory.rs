@@ -95,15 +95,15 @@ impl Directory {
         &self.path
     }
 
-    /// Writes the record of a container that is being created, and its configuration. Returns the
-    /// file, for the caller to close.
-    pub(crate) fn write_record(&self, record: &Record, config: &[u8]) -> Result<OwnedFd> {
-        self.write(CREATING, &serialised(record, config)?)
+    /// Writes the record of a container that is being created. Returns the file, for the caller to
+    /// close.
+    pub(crate) fn write_record(&self, record: &Record) -> Result<OwnedFd> {
+        self.write(CREATING, &serialised(record)?)
     }
 
-    /// Writes them anew; a reader sees the old ones or the new ones.
-    pub(crate) fn rewrite_record(&self, record: &Record, config: &[u8]) -> Result<()> {
-        self.write(CREATING_NEW, &serialised(record, config)?)?;
+    /// Writes it anew; a reader sees the old one or the new one.
+    pub(crate) fn rewrite_record(&self, record: &Record) -> Result<()> {
+        self.write(CREATING_NEW, &serialised(record)?)?;
         self.rename(CREATING_NEW, CREATING)
     }
 
@@ -197,76 +197,35 @@ pub(crate) fn is_creating(directory: &File) -> bool {
     nix::sys::stat::fstatat(directory, CREATING, flags).is_ok()
 }
 
-/// What is read of a container.
-#[derive(Debug)]
-pub(crate) struct Stored {
-    /// Its open directory.
-    pub(crate) directory: File,
-    pub(crate) record: Record,
-    /// Its configuration, where it was read with the record.
-    pub(crate) config: Option<Vec<u8>>,
-    /// Whether it is being created.
-    pub(crate) creating: bool,
-}
-
-/// Reads a container without waiting for other operations.
-pub(crate) fn read(root: &Path, id: &str) -> Result<Stored> {
+/// The open directory of a container and its record, read without waiting for other operations, and
+/// whether the container is being created.
+pub(crate) fn read_record(root: &Path, id: &str) -> Result<(File, Record, bool)> {
     check_id(id)?;
     let path = root.join(id);
     let directory = open_directory(&path)?;
     // It may get its last name between the first look and the second.
     for name in [STATE, CREATING, STATE] {
-        let bytes = match read_at(directory.as_fd(), name, |text| text.contains(&b'\n')) {
-            // It is being written.
-            Ok(bytes) if name == CREATING && !bytes.contains(&b'\n') => return Err(not_found()),
+        let bytes = match read_at(directory.as_fd(), name) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == IoKind::NotFound => continue,
             Err(error) => return Err(Error::system(path.join(name).display(), "read", error)),
         };
-        let (line, config) = split(&bytes);
-        let record = Record::parse(line).map_err(|problem| {
-            let message = format!("{}: {problem}", path.join(name).display());
-            Error::new(ErrorKind::System, message)
-        })?;
-        let is_whole = config.len() == record.config_length;
-        return Ok(Stored {
-            config: is_whole.then(|| config.to_owned()),
-            directory,
-            record,
-            creating: name == CREATING,
-        });
+        return match Record::parse(&bytes) {
+            Ok(record) => Ok((directory, record, name == CREATING)),
+            // It is being written.
+            Err(problem) if name == CREATING && problem.is_eof() => Err(not_found()),
+            Err(problem) => {
+                let message = format!("{}: {problem}", path.join(name).display());
+                Err(Error::new(ErrorKind::System, message))
+            }
+        };
     }
     Err(not_found())
 }
 
-/// Reads the configuration of a container by its open directory.
-pub(crate) fn read_config(directory: impl AsFd, record: &Record) -> Result<Vec<u8>> {
-    let enough = |text: &[u8]| {
-        let (line, config) = split(text);
-        line.len() < text.len() && config.len() == record.config_length
-    };
-    let mut bytes = read_at(directory.as_fd(), STATE, enough)
-        .map_err(|error| Error::system(STATE, "read", error))?;
-    let line = split(&bytes).0.len();
-    Ok(bytes.split_off(bytes.len().min(line + 1)))
-}
-
-/// The record's line, and what comes behind it.
-fn split(text: &[u8]) -> (&[u8], &[u8]) {
-    let end = text.iter().position(|byte| *byte == b'\n');
-    let end = end.unwrap_or(text.len());
-    (
-        text.get(..end).unwrap_or_default(),
-        text.get(end + 1..).unwrap_or_default(),
-    )
-}
-
-fn serialised(record: &Record, config: &[u8]) -> Result<Vec<u8>> {
-    let mut bytes = serde_json::to_vec(record)
-        .map_err(|error| Error::system(STATE, "serialise", std::io::Error::other(error)))?;
-    bytes.push(b'\n');
-    bytes.extend_from_slice(config);
-    Ok(bytes)
+fn serialised(record: &Record) -> Result<Vec<u8>> {
+    serde_json::to_vec(record)
+        .map_err(|error| Error::system(STATE, "serialise", std::io::Error::other(error)))
 }
 
 fn open_directory(path: &Path) -> Result<File> {
@@ -278,33 +237,25 @@ fn open_directory(path: &Path) -> Result<File> {
     }
 }
 
-/// Reads a file until what was read is enough, or to its end.
-fn read_at(
-    directory: BorrowedFd<'_>,
-    name: &str,
-    enough: impl Fn(&[u8]) -> bool,
-) -> std::io::Result<Vec<u8>> {
+/// Reads a file to its end: a regular one gives less than was asked for only there.
+fn read_at(directory: BorrowedFd<'_>, name: &str) -> std::io::Result<Vec<u8>> {
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let mut file = File::from(openat(directory, name, flags, Mode::empty())?);
     let (mut bytes, mut length) = (vec![0; USUAL], 0);
     while length < LONGEST {
-        if length == bytes.len() {
-            bytes.resize(length * 2, 0);
-        }
-        let read = match file.read(bytes.get_mut(length..).unwrap_or_default()) {
+        match file.read(bytes.get_mut(length..).unwrap_or_default()) {
             Err(error) if error.kind() == IoKind::Interrupted => continue,
-            read => read?,
-        };
-        length += read;
-        if read == 0 || enough(bytes.get(..length).unwrap_or_default()) {
+            read => length += read?,
+        }
+        if length < bytes.len() {
             break;
         }
+        bytes.resize(length * 2, 0);
     }
     bytes.truncate(length);
     Ok(bytes)
 }
 
-/// Engines look for these words.
 fn not_found() -> Error {
     Error::new(ErrorKind::NotFound, "container does not exist")
 }
@@ -321,40 +272,39 @@ fn make_root(root: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
-    /// A record of a container that has nothing, with a configuration of this length.
-    fn record(config_length: usize) -> Record {
-        let record = serde_json::json!({
+    /// A record of a container that has nothing but a configuration.
+    fn record(config: &str) -> Record {
+        let mut record: Record = serde_json::from_value(json!({
             "format": crate::store::FORMAT, "id": "c", "oci_version": "1.3.0", "bundle": "/b",
-            "config_length": config_length, "rootfs": "/b/rootfs", "created": "2026-11-26T20:00:00Z",
-            "owner": 0, "init_process_pid": 1, "init_process_start": 1, "rootless": false,
-            "own_pid_namespace": true,
+            "rootfs": "/b/rootfs", "created": "2026-11-26T20:00:00Z", "owner": 0,
+            "init_process_pid": 1, "init_process_start": 1, "rootless": false,
+            "own_pid_namespace": true, "config": {},
             "cgroup": {"manager": "disabled", "layout": "v1", "members": []},
-        });
-        serde_json::from_value(record).expect("a record")
+        }))
+        .expect("a record");
+        record.config = serde_json::from_str(config).expect("a configuration");
+        record
     }
 
     #[test]
     fn the_configuration_comes_back_as_it_was() {
-        let long = b"{\n}\n".repeat(USUAL);
-        for (config, is_read_at_once) in [(b"{\n}\n".as_slice(), true), (b"", true), (&long, false)]
-        {
+        let long = format!("[{}\n 1e0 ]", "1.0,\n ".repeat(USUAL));
+        for config in ["{ \"a\" : 1.0,\n\"a\":2 }", &long] {
             let root = tempfile::tempdir().expect("a temporary directory");
             let directory = Directory::create(root.path(), "c").expect("a new directory");
-            let record = record(config.len());
-            directory.write_record(&record, config).expect("written");
-            assert!(read(root.path(), "c").expect("a record").creating);
-            directory.rewrite_record(&record, config).expect("written");
+            let record = record(config);
+            directory.write_record(&record).expect("written");
+            let (_, _, creating) = read_record(root.path(), "c").expect("a record");
+            assert!(creating);
+            directory.rewrite_record(&record).expect("written");
             directory.created().expect("renamed");
-            let stored = read(root.path(), "c").expect("a record");
-            assert!(!stored.creating);
-            assert_eq!(stored.config.is_some(), is_read_at_once);
-            if let Some(read) = stored.config {
-                assert_eq!(read, config);
-            }
-            let read = read_config(&stored.directory, &stored.record).expect("a configuration");
-            assert_eq!(read, config);
+            let (_, read, creating) = read_record(root.path(), "c").expect("a record");
+            assert!(!creating);
+            assert_eq!(read.config.get(), config);
         }
     }
 
@@ -362,10 +312,12 @@ mod tests {
     fn a_record_that_is_being_written_is_not_there_yet() {
         let root = tempfile::tempdir().expect("a temporary directory");
         let directory = Directory::create(root.path(), "c").expect("a new directory");
-        for text in ["", "{\"format\":"] {
-            directory.write(CREATING, text.as_bytes()).expect("written");
-            let error = read(root.path(), "c").expect_err("no record");
-            assert_eq!(error.kind(), ErrorKind::NotFound);
+        let whole = serialised(&record("{}")).expect("text");
+        for length in 0..whole.len() {
+            let part = whole.get(..length).expect("a part");
+            directory.write(CREATING, part).expect("written");
+            let error = read_record(root.path(), "c").expect_err("no record");
+            assert_eq!(error.kind(), ErrorKind::NotFound, "{length}");
         }
     }
 }

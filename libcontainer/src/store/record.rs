@@ -1,4 +1,4 @@
-//! What `state.json` keeps of a container beside its configuration.
+//! What `state.json` keeps.
 
 #![forbid(unsafe_code)]
 
@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::plan::Hook;
 
@@ -20,8 +21,6 @@ pub(crate) struct Record {
     pub format: u32,
     pub id: String,
     pub oci_version: String,
-    /// Length of the configuration behind the record, in bytes.
-    pub config_length: usize,
     pub bundle: PathBuf,
     pub rootfs: PathBuf,
     /// RFC 3339, UTC.
@@ -47,15 +46,22 @@ pub(crate) struct Record {
     pub after_start: BTreeMap<u16, String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
+    /// The configuration, byte for byte as it was at `create`: later changes to the bundle have no
+    /// effect.
+    pub config: Box<RawValue>,
 }
 
 impl Record {
-    /// The record in these bytes; what is wrong with them where there is none.
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, String> {
-        let record: Self = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    /// The record in these bytes.
+    ///
+    /// # Errors
+    /// What is wrong with them; that they end too early is told apart ([`serde_json::Error::is_eof`]).
+    pub(crate) fn parse(bytes: &[u8]) -> serde_json::Result<Self> {
+        let record: Self = serde_json::from_slice(bytes)?;
         if record.format != FORMAT {
             let format = record.format;
-            return Err(format!("format {format}: this program reads {FORMAT}"));
+            let text = format!("format {format}: this program reads {FORMAT}");
+            return Err(serde::de::Error::custom(text));
         }
         Ok(record)
     }
@@ -85,10 +91,10 @@ mod tests {
             rootless: false,
         };
         let record = json!({
-            "format": format, "id": "c", "oci_version": "1.3.0", "config_length": 0, "bundle": "/b", "rootfs": "/b/rootfs",
+            "format": format, "id": "c", "oci_version": "1.3.0", "bundle": "/b", "rootfs": "/b/rootfs",
             "created": "2026-11-26T20:00:00Z", "owner": 0, "init_process_pid": 1,
             "init_process_start": 1, "rootless": false, "own_pid_namespace": true,
-            "cgroup": cgroup, "a field of a later version": 1,
+            "cgroup": cgroup, "a field of a later version": 1, "config": {},
         });
         serde_json::to_vec(&record).unwrap()
     }
@@ -97,6 +103,6 @@ mod tests {
     fn fields_may_be_added_but_not_another_format() {
         assert_eq!(Record::parse(&record(FORMAT)).unwrap().id, "c");
         let error = Record::parse(&record(FORMAT + 1)).unwrap_err();
-        assert_eq!(error, "format 3: this program reads 2");
+        assert_eq!(error.to_string(), "format 3: this program reads 2");
     }
 }
