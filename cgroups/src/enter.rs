@@ -106,6 +106,35 @@ impl Cgroup {
     /// # Errors
     /// [`Error::Invalid`] for a bad value; when there is no such cgroup.
     pub fn sub_entry<S: AsRef<str>>(&self, values: &[S]) -> Result<Entry, Error> {
+        self.sub_entry_of(values, self.no_room)
+    }
+
+    /// What [`Cgroup::sub_entry`] gives, when clone3(2) has failed with `errno`: as
+    /// [`Cgroup::entry_by_write`] does.
+    ///
+    /// # Errors
+    /// [`Error::Join`] where writing could not do either (`EBUSY`: controllers are handed on
+    /// from there); as [`Cgroup::sub_entry`].
+    pub fn sub_entry_after<S: AsRef<str>>(
+        &self,
+        values: &[S],
+        errno: Errno,
+    ) -> Result<Entry, Error> {
+        let place = self.member("").filter(|member| member.unified);
+        match (errno, place) {
+            (Errno::EBUSY, Some(member)) => {
+                let places = SubCgroups::parse(values)?;
+                let below = places.0.first().map_or("", |(_, path)| path);
+                Err(Error::Join {
+                    path: member.path.join(below),
+                    errno,
+                })
+            }
+            _ => self.sub_entry_of(values, true),
+        }
+    }
+
+    fn sub_entry_of<S: AsRef<str>>(&self, values: &[S], by_write: bool) -> Result<Entry, Error> {
         let places = SubCgroups::parse(values)?;
         let mut entry = Entry::default();
         let mut used = vec![false; places.0.len()];
@@ -120,7 +149,7 @@ impl Cgroup {
             if let Some(flag) = named.and_then(|at| used.get_mut(at)) {
                 *flag = true;
             }
-            entry.add(&member.path.join(below), member.unified, self.no_room)?;
+            entry.add(&member.path.join(below), member.unified, by_write)?;
         }
         let unused = used
             .iter()

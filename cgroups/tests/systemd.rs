@@ -125,7 +125,8 @@ fn a_scope_lives_and_dies() {
         ("TimeoutStopUSec", "7s"),
         ("Documentation", "\"man:a(1)\""),
         ("Delegate", "yes"),
-        ("CollectMode", "inactive-or-failed"),
+        // A scope that failed stays to be looked at until the container is deleted.
+        ("CollectMode", "inactive"),
         ("DevicePolicy", "strict"),
     ] {
         assert_eq!(show(rootless, &unit, property), value, "{property}");

@@ -23,6 +23,12 @@ pub(super) const CASES: &[Case] = &[
     case("texts/exec", "errors: exec", exec),
     case("texts/exec-cgroup", "errors: exec --cgroup", exec_cgroup)
         .needs(&[Need::CgroupV1("memory"), Need::CgroupV1("cpu")]),
+    case(
+        "texts/exec-busy",
+        "errors: exec, cgroup without room for processes",
+        exec_busy,
+    )
+    .needs(&[Need::CgroupV2]),
     case("texts/cpus", "errors: process.scheduler with cpus", cpus)
         .needs(&[Need::CgroupV1("cpuset"), Need::Cpus(2)]),
     case("texts/debug", "--debug", debug),
@@ -239,6 +245,35 @@ fn exec_cgroup(t: &Test) {
             says(&out, words);
         });
     }
+}
+
+/// A container that has handed its controllers on: the kernel lets no process into its cgroup.
+fn exec_busy(t: &Test) {
+    if t.runtime.kind != Kind::Oxrun {
+        t.skip("words of runc 1.3");
+    }
+    let c = t.start(&t.bundle().idle());
+    let own = cgroup::directory("", &c.cgroup);
+    let below = own.join("below");
+    fs::create_dir(&below).unwrap();
+    fs::write(below.join("cgroup.procs"), c.pid().to_string()).unwrap();
+    fs::write(own.join("cgroup.subtree_control"), "+memory").unwrap();
+    t.row("without a choice, where the first process is", || {
+        let out = c.exec(&[], ["cat", "/proc/self/cgroup"]).success();
+        assert!(out.stdout.contains("/below"), "{out}");
+    });
+    t.row("chosen", || {
+        let out = c.exec(&["--cgroup", "/"], ["true"]).failure(&[]);
+        let words = [
+            " adding pid ",
+            " to cgroups",
+            "/cgroup.procs: device or resource busy",
+        ];
+        says(&out, &words);
+    });
+    t.row("chosen below", || {
+        c.exec(&["--cgroup", "below"], ["true"]).success();
+    });
 }
 
 fn cpus(t: &Test) {

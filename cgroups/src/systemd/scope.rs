@@ -176,9 +176,6 @@ fn start_properties(unit: &Unit, pid: i32, layout: Layout) -> Vec<Property> {
         property(io, Value::Bool(true)),
         property("TasksAccounting", Value::Bool(true)),
         property("DefaultDependencies", Value::Bool(false)),
-        // A scope that failed (its processes were killed for want of memory) is
-        // forgotten like any other.
-        property("CollectMode", Value::string("inactive-or-failed")),
     ]
 }
 

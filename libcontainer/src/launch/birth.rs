@@ -78,9 +78,11 @@ impl Entrance<'_> {
     fn entry_after(&self, errno: i32) -> Result<Entry> {
         match self.beside {
             Some(_) if self.is_refused(errno) => Ok(Entry::default()),
-            Some(pid) if errno == libc::EBUSY && self.below.is_empty() => {
-                self.cgroup.entry_beside(pid)
+            _ if !self.below.is_empty() => {
+                let errno = nix::errno::Errno::from_raw(errno);
+                self.cgroup.sub_entry_after(self.below, errno)
             }
+            Some(pid) if errno == libc::EBUSY => self.cgroup.entry_beside(pid),
             // A kernel before 5.7, or a limit that counts the clone but not a later entry.
             _ => self.cgroup.entry_by_write(),
         }
