@@ -272,7 +272,7 @@ fn exec_busy(t: &Test) {
         says(&out, &words);
     });
     t.row("chosen below", || {
-        c.exec(&["--cgroup", "below"], ["true"]).success();
+        drop(c.exec(&["--cgroup", "below"], ["true"]).success());
     });
 }
 
