@@ -125,7 +125,6 @@ fn a_scope_lives_and_dies() {
         ("TimeoutStopUSec", "7s"),
         ("Documentation", "\"man:a(1)\""),
         ("Delegate", "yes"),
-        // A scope that failed stays to be looked at until the container is deleted.
         ("CollectMode", "inactive"),
         ("DevicePolicy", "strict"),
     ] {
