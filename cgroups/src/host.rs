@@ -2,20 +2,30 @@
 
 mod parse;
 
-use std::os::fd::{AsFd as _, BorrowedFd};
-use std::path::PathBuf;
+use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
+use rustix::fs::{AtFlags, StatxFlags};
 use serde::{Deserialize, Serialize};
 
-use crate::dir::{read_record, read_to_end};
+use crate::dir::read_record;
 use crate::error::Error;
 pub use parse::{Mount, OwnCgroup, mounts, own_cgroups};
 
 /// Where a unified hierarchy is mounted unless something unusual was done.
 const UNIFIED: &str = "/sys/fs/cgroup";
+/// Where it is mounted beside those of version 1.
+const BESIDE_V1: &str = "/sys/fs/cgroup/unified";
+const MOUNTINFO: &str = "/proc/self/mountinfo";
+
+/// How much of the mount table is read before a first look at it: most tables are shorter.
+const BEGINNING: usize = 12 << 10;
+/// No table is longer; what is beyond it is not read.
+const LONGEST_TABLE: usize = 64 << 20;
 
 /// Which hierarchies the host has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,7 +119,7 @@ impl Host {
             statfs(UNIFIED).is_ok_and(|statfs| statfs.filesystem_type() == CGROUP2_SUPER_MAGIC);
         // On version 1 it also names the hierarchies.
         let own = if wanted.own || !unified {
-            own_cgroups(&read("/proc/self/cgroup", read_record)?)
+            own_cgroups(&read("/proc/self/cgroup")?)
         } else {
             Vec::new()
         };
@@ -120,7 +130,7 @@ impl Host {
                 controllers: None,
             }]
         } else {
-            mounts(&read("/proc/self/mountinfo", read_to_end)?)
+            cgroup_mounts(&own)?
         };
         let systemd = wanted.systemd
             && nix::sys::stat::stat("/run/systemd/system")
@@ -195,12 +205,84 @@ impl Host {
     }
 }
 
-type Read = fn(BorrowedFd<'_>, usize) -> Result<Vec<u8>, nix::Error>;
+/// The cgroup mounts, of a long table without reading it to its end. Each line costs the kernel a walk
+/// through the tree, and machines full of containers have thousands; those of cgroups come early.
+fn cgroup_mounts(own: &[OwnCgroup]) -> Result<Vec<Mount>, Error> {
+    let failed = |errno| Error::io("read", MOUNTINFO, errno);
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+    let file = nix::fcntl::open(MOUNTINFO, flags, Mode::empty()).map_err(failed)?;
+    let mut bytes = Vec::new();
+    let mut chunk = [0; 4096];
+    let mut tried = BEGINNING;
+    loop {
+        let length = match nix::unistd::read(&file, &mut chunk) {
+            Err(Errno::EINTR) => continue,
+            length => length.map_err(failed)?,
+        };
+        bytes.extend_from_slice(chunk.get(..length).unwrap_or_default());
+        if length == 0 || bytes.len() > LONGEST_TABLE {
+            return Ok(mounts(&String::from_utf8_lossy(&bytes)));
+        }
+        if bytes.len() >= tried {
+            if let Some(mounts) = reachable_in(&String::from_utf8_lossy(&bytes), own) {
+                return Ok(mounts);
+            }
+            tried *= 2;
+        }
+    }
+}
 
-fn read(path: &str, all: Read) -> Result<String, Error> {
+/// The hierarchies, where the beginning of the table has all, and their paths lead to these very
+/// mounts. (A kernel before 5.8 does not tell, and something may lie over one.)
+fn reachable_in(beginning: &str, own: &[OwnCgroup]) -> Option<Vec<Mount>> {
+    let is_unified = |fs: nix::sys::statfs::Statfs| fs.filesystem_type() == CGROUP2_SUPER_MAGIC;
+    let with_unified = statfs(BESIDE_V1).is_ok_and(is_unified);
+    let first = parse::first_of_each(beginning, own, with_unified)?;
+    let leads_there = |(id, mount): &(u32, Mount)| mount_id(&mount.mount_point) == Some(*id);
+    let all = first.iter().all(leads_there);
+    all.then(|| first.into_iter().map(|(_, mount)| mount).collect())
+}
+
+/// The id of the mount that a path leads to (statx(2)).
+fn mount_id(path: &Path) -> Option<u32> {
+    let (wanted, flags) = (StatxFlags::MNT_ID, AtFlags::SYMLINK_NOFOLLOW);
+    let found = rustix::fs::statx(rustix::fs::CWD, path, flags, wanted).ok()?;
+    let told = found.stx_mask & wanted.bits() != 0;
+    told.then(|| u32::try_from(found.stx_mnt_id).ok())?
+}
+
+fn read(path: &str) -> Result<String, Error> {
     let failed = |errno| Error::io("read", path, errno);
     let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
     let file = nix::fcntl::open(path, flags, Mode::empty()).map_err(failed)?;
-    let bytes = all(file.as_fd(), 4096).map_err(failed)?;
+    let bytes = read_record(file.as_fd(), 4096).map_err(failed)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_beginning_of_the_table_says_what_the_whole_says() {
+        let own = own_cgroups(&read("/proc/self/cgroup").unwrap());
+        let table = std::fs::read_to_string(MOUNTINFO).unwrap();
+        let whole = mounts(&table);
+        if whole.iter().all(|mount| mount.controllers.is_none()) {
+            println!("SKIPPED: no hierarchies of version 1");
+            return;
+        }
+        let found =
+            reachable_in(&table, &own).expect("every hierarchy, on a kernel with mount ids");
+        let found = Host::assemble(&found, &own, false, 0).unwrap();
+        assert_eq!(found, Host::assemble(&whole, &own, false, 0).unwrap());
+        // A path that leads to another mount than the one in the line is not taken.
+        let mut elsewhere = String::new();
+        for line in table.lines() {
+            let (id, rest) = line.split_once(' ').unwrap();
+            let id = id.parse::<u32>().unwrap() + u32::from(line.contains(" - cgroup "));
+            elsewhere += &format!("{id} {rest}\n");
+        }
+        assert_eq!(reachable_in(&elsewhere, &own), None);
+    }
 }

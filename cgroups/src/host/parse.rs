@@ -36,6 +36,40 @@ pub fn mounts(mountinfo: &str) -> Vec<Mount> {
         .collect()
 }
 
+/// The first cgroup mount of every hierarchy in the beginning of a mountinfo file, with its id, whether
+/// a path leads to it or not; nothing where the beginning does not have all.
+///
+/// `own` are the hierarchies, as `/proc/self/cgroup` names them; that of version 2 counts only where
+/// `with_unified`.
+pub(super) fn first_of_each(
+    beginning: &str,
+    own: &[OwnCgroup],
+    with_unified: bool,
+) -> Option<Vec<(u32, Mount)>> {
+    // What comes last may be half a line.
+    let (lines, _) = beginning.rsplit_once('\n')?;
+    let seen: Vec<(u32, Mount)> = lines
+        .lines()
+        .filter_map(|line| Some((node(line)?.id, mount(line)?)))
+        .collect();
+    let is_of = |mount: &Mount, own: &OwnCgroup| match &mount.controllers {
+        None => own.controllers.is_empty(),
+        Some(options) => own.controllers.iter().any(|name| options.contains(name)),
+    };
+    let mut places: Vec<usize> = own
+        .iter()
+        .filter(|own| with_unified || !own.controllers.is_empty())
+        .map(|own| seen.iter().position(|(_, mount)| is_of(mount, own)))
+        .collect::<Option<_>>()?;
+    if places.is_empty() {
+        return None;
+    }
+    // In the order of the table.
+    places.sort_unstable();
+    let mounts = places.into_iter().map(|place| seen.get(place).cloned());
+    mounts.collect()
+}
+
 /// What places a mount in the tree: its id, its parent's, and its mount point as the file has it.
 #[derive(Clone, Copy)]
 struct Node<'a> {
@@ -180,6 +214,21 @@ mod tests {
             host.v2.unwrap().mount_point,
             PathBuf::from("/sys/fs/cgroup/uni fied")
         );
+    }
+
+    #[test]
+    fn the_beginning_is_enough_where_it_has_every_hierarchy() {
+        let own = own_cgroups(OWN);
+        let first = first_of_each(HYBRID, &own, true).expect("every hierarchy");
+        let first: Vec<Mount> = first.into_iter().map(|(_, mount)| mount).collect();
+        let host = |mounts: &[Mount]| Host::assemble(mounts, &own, false, 0).unwrap();
+        assert_eq!(host(&first), host(&mounts(HYBRID)));
+        // Half a line is none, and what is missing may come behind.
+        let (cut, _) = HYBRID.split_once("\n42").unwrap();
+        assert!(first_of_each(cut, &own, true).is_none());
+        assert!(first_of_each(&format!("{cut}\n"), &own, true).is_some());
+        assert!(first_of_each(HYBRID, &own_cgroups("9:rdma:/\n"), true).is_none());
+        assert!(first_of_each(HYBRID, &own_cgroups("0::/\n"), false).is_none());
     }
 
     #[test]

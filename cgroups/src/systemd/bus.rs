@@ -36,6 +36,8 @@ struct JobRemoved {
 /// A connection to systemd's manager.
 pub(crate) struct Bus {
     stream: UnixStream,
+    /// What was received and not taken yet: nothing else is read from the socket by pieces.
+    received: VecDeque<u8>,
     serial: u32,
     /// Jobs that ended before anybody asked.
     ended: VecDeque<JobRemoved>,
@@ -78,6 +80,7 @@ impl Bus {
         connect(fd.as_raw_fd(), &address).map_err(failed)?;
         let mut bus = Bus {
             stream: UnixStream::from(fd),
+            received: VecDeque::new(),
             serial: 0,
             ended: VecDeque::new(),
         };
@@ -97,7 +100,7 @@ impl Bus {
         let mut answer = Vec::new();
         while answer.windows(2).filter(|pair| pair == b"\r\n").count() < 2 {
             let mut byte = [0];
-            self.receive(WHAT, &mut byte, end)?;
+            self.take(WHAT, &mut byte, end)?;
             answer.extend(byte);
             if answer.len() > 4096 {
                 break;
@@ -217,11 +220,11 @@ impl Bus {
     fn message(&mut self, what: &str, end: Instant) -> Result<Option<Message>, Error> {
         const BAD: Error = Error::Protocol { what: "message" };
         let mut start = [0; 16];
-        self.receive(what, &mut start, end)?;
+        self.take(what, &mut start, end)?;
         let length = Message::length(&start).ok_or(BAD)?;
         let mut bytes = start.to_vec();
         bytes.resize(length, 0);
-        self.receive(what, bytes.get_mut(16..).unwrap_or_default(), end)?;
+        self.take(what, bytes.get_mut(16..).unwrap_or_default(), end)?;
         let message = Message::decode(&bytes).ok_or(BAD)?;
         if message.kind != Kind::Signal || message.member != "JobRemoved" {
             return Ok(Some(message));
@@ -240,13 +243,28 @@ impl Bus {
     }
 
     fn send(&mut self, what: &str, bytes: &[u8]) -> Result<(), Error> {
-        let set = self.stream.set_write_timeout(Some(LIMIT));
-        set.and_then(|()| self.stream.write_all(bytes))
+        // The time limit is there since the connection was made.
+        self.stream
+            .write_all(bytes)
             .map_err(|error| lost(what, &error))
     }
 
-    fn receive(&mut self, what: &str, mut buffer: &mut [u8], end: Instant) -> Result<(), Error> {
-        while !buffer.is_empty() {
+    /// Fills the buffer with what comes next.
+    fn take(&mut self, what: &str, buffer: &mut [u8], end: Instant) -> Result<(), Error> {
+        while self.received.len() < buffer.len() {
+            self.receive(what, end)?;
+        }
+        let length = buffer.len();
+        for (place, byte) in buffer.iter_mut().zip(self.received.drain(..length)) {
+            *place = byte;
+        }
+        Ok(())
+    }
+
+    /// Receives something, as much of it as is there.
+    fn receive(&mut self, what: &str, end: Instant) -> Result<(), Error> {
+        let mut buffer = [0; 4096];
+        loop {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(Error::TimedOut {
@@ -255,14 +273,17 @@ impl Bus {
                 });
             }
             let set = self.stream.set_read_timeout(Some(left));
-            match set.and_then(|()| self.stream.read(buffer)) {
+            match set.and_then(|()| self.stream.read(&mut buffer)) {
                 Ok(0) => return Err(lost(what, &ErrorKind::UnexpectedEof.into())),
-                Ok(count) => buffer = buffer.get_mut(count..).unwrap_or_default(),
+                Ok(count) => {
+                    self.received
+                        .extend(buffer.get(..count).unwrap_or_default());
+                    return Ok(());
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(lost(what, &error)),
             }
         }
-        Ok(())
     }
 }
 
