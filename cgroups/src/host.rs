@@ -264,6 +264,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[allow(clippy::print_stdout)] // that it is skipped
     fn the_beginning_of_the_table_says_what_the_whole_says() {
         let own = own_cgroups(&read("/proc/self/cgroup").unwrap());
         let table = std::fs::read_to_string(MOUNTINFO).unwrap();
