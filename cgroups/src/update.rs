@@ -13,13 +13,18 @@ use crate::limits::{self, Present, Write};
 use crate::subtree;
 use crate::systemd::properties;
 
+/// The smallest page there is: the kernel counts memory in whole ones, and rounds a limit down.
+const PAGE: u64 = 4096;
+
 impl Cgroup {
     /// Writes the settings that are given; what is not given stays as it is.
     ///
     /// Device rules, when given, replace those that hold. A memory limit below the
-    /// present use is refused where `checkBeforeUpdate` asks for that. Otherwise the kernel
-    /// reclaims what it can; where that is not enough, it refuses on version 1, and kills on
-    /// version 2 (config-linux.md, "Memory").
+    /// present use never makes the kernel kill by surprise: on version 2 what can be reclaimed
+    /// is reclaimed, and the limit is refused if that is not enough; on version 1 the kernel
+    /// does the same. With `checkBeforeUpdate` it is refused at once; where that is `false`, or
+    /// the limit leaves no whole page to be used, the kernel has the last word, which on version 2
+    /// is to kill (config-linux.md, "Memory").
     ///
     /// What cannot be applied beside another setting is in [`Cgroup::passed_over`].
     ///
@@ -42,7 +47,7 @@ impl Cgroup {
             None => None,
         };
         if let Some(memory) = resources.memory() {
-            self.check_memory(resources, memory)?;
+            self.make_room(resources, memory)?;
         }
         if self.record.unit.is_some() {
             self.complete_quotas(&mut writes)?;
@@ -103,20 +108,41 @@ impl Cgroup {
         Ok(())
     }
 
-    /// Refuses a memory limit that is below the use, where that is asked for.
-    fn check_memory(&self, resources: &LinuxResources, memory: &LinuxMemory) -> Result<(), Error> {
-        let checked = memory.check_before_update() == Some(true);
-        let Some(member) = self.member("memory").filter(|_| checked) else {
+    /// Refuses a memory limit that is below the use, or makes it not so.
+    fn make_room(&self, resources: &LinuxResources, memory: &LinuxMemory) -> Result<(), Error> {
+        let check = memory.check_before_update();
+        let wanted = |member: &&Member| check == Some(true) || check.is_none() && member.unified;
+        let Some(member) = self.member("memory").filter(wanted) else {
             return Ok(());
         };
+        let dir = Dir::open(&member.path)?;
         let file = if member.unified {
             "memory.current"
         } else {
             "memory.usage_in_bytes"
         };
-        let usage = Dir::open(&member.path)?.read_if_present(file)?;
-        let usage = usage.and_then(|text| text.trim().parse().ok());
-        limits::check_memory(resources, usage.unwrap_or(0))
+        let usage = || {
+            let text = dir.read_if_present(file)?;
+            Ok::<u64, Error>(text.and_then(|text| text.trim().parse().ok()).unwrap_or(0))
+        };
+        let now = usage()?;
+        limits::check_memory(resources, now)?;
+        let limit = memory.limit().and_then(|limit| u64::try_from(limit).ok());
+        let is_below = |limit: &u64| (PAGE..now).contains(limit) && member.unified;
+        let Some(limit) = limit.filter(is_below) else {
+            return Ok(());
+        };
+        // The kernel tries as hard as it can; whether it was enough is seen after.
+        let _ = dir.write("memory.reclaim", &(now - limit).to_string());
+        match usage()? {
+            usage if usage > limit => Err(Error::MemoryInUse {
+                field: "linux.resources.memory.limit",
+                what: "memory",
+                limit,
+                usage,
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Writes each limit where its controller is.
