@@ -1,6 +1,5 @@
 //! A container's cgroup, and what it was recorded as.
 
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -69,11 +68,11 @@ pub struct Cgroup {
     /// Whether the tasks limit leaves no room for a clone into the cgroup.
     pub(crate) no_room: bool,
     /// The version 2 directory, open since it was made, for the first [`Cgroup::entry`].
-    pub(crate) opened: Mutex<Option<OwnedFd>>,
+    pub(crate) opened: Mutex<Option<Dir>>,
 }
 
 impl Cgroup {
-    pub(crate) fn new(plan: &Plan, members: Vec<Member>, opened: Option<OwnedFd>) -> Cgroup {
+    pub(crate) fn new(plan: &Plan, members: Vec<Member>, opened: Option<Dir>) -> Cgroup {
         let record = Record {
             manager: plan.manager,
             layout: plan.layout,

@@ -128,7 +128,7 @@ impl Plan {
             }
             match self.create_group(group, &mut made) {
                 Ok(dir) => {
-                    opened = opened.or(dir.and_then(Dir::into_fd));
+                    opened = opened.or(dir);
                     members.push(Member::of(group));
                 }
                 Err(error) if self.optional && error.is_permission() => {

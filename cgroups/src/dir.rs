@@ -1,5 +1,6 @@
 //! One cgroup directory: files read and written relative to a descriptor.
 
+use std::cell::RefCell;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -23,6 +24,8 @@ pub(crate) struct Dir {
     /// are opened by their paths, in which nobody but the kernel makes entries.
     fd: Option<OwnedFd>,
     path: PathBuf,
+    /// What was used and is open still, to be closed in one call with the directory.
+    used: RefCell<Vec<OwnedFd>>,
 }
 
 impl Dir {
@@ -33,6 +36,7 @@ impl Dir {
         Ok(Dir {
             fd: Some(fd),
             path: path.to_owned(),
+            used: RefCell::default(),
         })
     }
 
@@ -41,6 +45,7 @@ impl Dir {
         Dir {
             fd: None,
             path: path.to_owned(),
+            used: RefCell::default(),
         }
     }
 
@@ -48,8 +53,14 @@ impl Dir {
         &self.path
     }
 
-    pub(crate) fn into_fd(self) -> Option<OwnedFd> {
-        self.fd
+    /// The open directory, and what was kept open beside it.
+    pub(crate) fn into_parts(self) -> (Option<OwnedFd>, Vec<OwnedFd>) {
+        (self.fd, self.used.into_inner())
+    }
+
+    /// Leaves this open as long as the directory.
+    pub(crate) fn keep(&self, used: OwnedFd) {
+        self.used.borrow_mut().push(used);
     }
 
     /// The open directory.
@@ -92,13 +103,14 @@ impl Dir {
     }
 
     /// The text of a control file of one line, which the kernel gives out whole: a read
-    /// that does not fill the buffer was the last.
+    /// that does not fill the buffer was the last. The file stays open with the directory.
     pub(crate) fn read_line(&self, file: &str) -> Result<String, Error> {
         let failed = |errno| Error::io("read", self.path.join(file), errno);
         let fd = self.file(file, OFlag::O_RDONLY).map_err(failed)?;
         let mut bytes = [0; 512];
         match read(&fd, &mut bytes) {
             Ok(length) if length < bytes.len() => {
+                self.keep(fd);
                 Ok(String::from_utf8_lossy(bytes.get(..length).unwrap_or_default()).into_owned())
             }
             Ok(_) | Err(Errno::EINTR) => self.read(file),
@@ -132,7 +144,11 @@ impl Dir {
             name => self.path.join(name),
         };
         let fd = Some(fd);
-        Ok(Dir { fd, path })
+        Ok(Dir {
+            fd,
+            path,
+            used: RefCell::default(),
+        })
     }
 
     pub(crate) fn rmdir(&self, name: &str) -> Result<(), Errno> {

@@ -26,13 +26,16 @@ pub struct Entry {
     pub into: Option<OwnedFd>,
     /// The child writes `0` to each of these, before it starts a thread.
     pub writes: Vec<OwnedFd>,
+    /// What making the cgroup has left open. Nobody needs it any more: with the others it can be
+    /// closed in one call.
+    pub used: Vec<OwnedFd>,
 }
 
 impl Entry {
     fn add(&mut self, path: &Path, unified: bool, by_write: bool) -> Result<(), Error> {
         if unified && !by_write {
             let dir = Dir::open(path).map_err(|error| joining(path, error))?;
-            self.into = dir.into_fd();
+            (self.into, self.used) = dir.into_parts();
             return Ok(());
         }
         let file = path.join(if unified { "cgroup.procs" } else { "tasks" });
@@ -84,8 +87,8 @@ impl Cgroup {
             }
             if member.unified && !by_write {
                 let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-                entry.into = opened.take();
-                if entry.into.is_some() {
+                if let Some(dir) = opened.take() {
+                    (entry.into, entry.used) = dir.into_parts();
                     continue;
                 }
             }

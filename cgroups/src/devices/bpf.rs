@@ -109,6 +109,7 @@ fn put(dir: &Dir, list: &AccessList, old: Vec<OwnedFd>) -> Result<(), Error> {
         }
     }
     attach(dir, &new, None)?;
+    dir.keep(new);
     old.iter().try_for_each(|program| detach(dir, program))
 }
 

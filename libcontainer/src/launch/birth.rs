@@ -158,7 +158,7 @@ pub(crate) fn bear(plan: &mut Plan, cradle: Cradle<'_>) -> Result<Child> {
         }
         born => Ok(born),
     };
-    let opened = entry.writes.into_iter().chain(entry.into);
+    let opened = entry.writes.into_iter().chain(entry.into).chain(entry.used);
     sys::descriptor::close_all(opened.chain([child_end]));
     leave_pid_namespace(home)?;
     let born = born?.map_err(|fault| Error::fault("the container's process", fault))?;
