@@ -54,6 +54,8 @@ pub struct Container {
     /// Where that is.
     path: PathBuf,
     record: Record,
+    /// Its configuration, as it was at `create`.
+    config: Arc<[u8]>,
     /// Whether it was being created when the record was read.
     creating: bool,
     proc: Proc,
@@ -70,13 +72,14 @@ impl Container {
     /// # Errors
     /// [`crate::ErrorKind::NotFound`] with the text "container does not exist".
     pub fn load(root: &Path, id: &str) -> Result<Self> {
-        let (directory, record, creating) = store::read_record(root, id)?;
+        let stored = store::read(root, id)?;
         let proc = Proc::open()?;
         Ok(Self {
-            directory: Arc::new(directory),
+            directory: Arc::new(stored.directory),
             path: root.join(id),
-            record,
-            creating,
+            record: stored.record,
+            config: stored.config.into(),
+            creating: stored.creating,
             proc,
             warnings: Vec::new(),
             child: None,
@@ -86,7 +89,7 @@ impl Container {
 
     pub(super) fn new(
         directory: Directory,
-        record: Record,
+        (record, config): (Record, Arc<[u8]>),
         proc: Proc,
         warnings: Vec<String>,
         child: Arc<OwnedFd>,
@@ -96,6 +99,7 @@ impl Container {
             directory: directory.into_unlocked()?,
             path,
             record,
+            config,
             creating: false,
             proc,
             warnings,

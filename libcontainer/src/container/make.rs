@@ -221,7 +221,8 @@ impl Making {
         sys::descriptor::close_all(opened.chain([child.channel.into_fd()]));
         let pidfd = Arc::new(child.pidfd);
         let (proc, kept) = (prepared.proc, warnings.clone());
-        let container = Container::new(directory, self.record, proc, kept, Arc::clone(&pidfd))?;
+        let stored = (self.record, prepared.config);
+        let container = Container::new(directory, stored, proc, kept, Arc::clone(&pidfd))?;
         let process = Process {
             pid: child.pid,
             pidfd,
@@ -261,8 +262,6 @@ fn record(wanted: &Create, prepared: &Prepared, cgroup: cgroups::Record) -> Resu
             .flatten()
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect(),
-        config: serde_json::from_slice(&prepared.config)
-            .map_err(|error| Error::system("config.json", "keep", error))?,
     })
 }
 

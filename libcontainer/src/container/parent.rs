@@ -67,7 +67,9 @@ impl Parent for ContainerParent<'_> {
         if let Some(group) = &self.record.intel_rdt {
             resctrl::add_process(group, child.pid)?;
         }
-        let record = self.directory.write_record(self.record)?;
+        let record = self
+            .directory
+            .write_record(self.record, &self.prepared.config)?;
         sys::descriptor::close_all(stat.into_iter().chain([record]));
         Ok(())
     }
@@ -137,7 +139,8 @@ impl ContainerParent<'_> {
     fn attach_unit(&mut self, child: &Child) -> Result<()> {
         self.cgroup.attach_unit(child.pid).map_err(cgroup_error)?;
         self.record.cgroup = self.cgroup.record();
-        self.directory.rewrite_record(self.record)
+        self.directory
+            .rewrite_record(self.record, &self.prepared.config)
     }
 
     fn namespace(&self, child: &Child, name: &str) -> Result<OwnedFd> {

@@ -14,7 +14,8 @@ use nix::fcntl::{AT_FDCWD, OFlag, openat, renameat};
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
-use super::{Record, check_id};
+use super::check_id;
+use super::record::{Problem, Record};
 use crate::error::{Error, ErrorKind, Result};
 
 const STATE: &str = "state.json";
@@ -95,15 +96,15 @@ impl Directory {
         &self.path
     }
 
-    /// Writes the record of a container that is being created. Returns the file, for the caller to
-    /// close.
-    pub(crate) fn write_record(&self, record: &Record) -> Result<OwnedFd> {
-        self.write(CREATING, &serialised(record)?)
+    /// Writes the record of a container that is being created, and its configuration. Returns the
+    /// file, for the caller to close.
+    pub(crate) fn write_record(&self, record: &Record, config: &[u8]) -> Result<OwnedFd> {
+        self.write(CREATING, &serialised(record, config)?)
     }
 
-    /// Writes it anew; a reader sees the old one or the new one.
-    pub(crate) fn rewrite_record(&self, record: &Record) -> Result<()> {
-        self.write(CREATING_NEW, &serialised(record)?)?;
+    /// Writes them anew; a reader sees the old ones or the new ones.
+    pub(crate) fn rewrite_record(&self, record: &Record, config: &[u8]) -> Result<()> {
+        self.write(CREATING_NEW, &serialised(record, config)?)?;
         self.rename(CREATING_NEW, CREATING)
     }
 
@@ -197,9 +198,20 @@ pub(crate) fn is_creating(directory: &File) -> bool {
     nix::sys::stat::fstatat(directory, CREATING, flags).is_ok()
 }
 
-/// The open directory of a container and its record, read without waiting for other operations, and
-/// whether the container is being created.
-pub(crate) fn read_record(root: &Path, id: &str) -> Result<(File, Record, bool)> {
+/// What is read of a container.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    /// Its open directory.
+    pub(crate) directory: File,
+    pub(crate) record: Record,
+    /// Its configuration, as it was at `create`.
+    pub(crate) config: Vec<u8>,
+    /// Whether it is being created.
+    pub(crate) creating: bool,
+}
+
+/// Reads a container without waiting for other operations.
+pub(crate) fn read(root: &Path, id: &str) -> Result<Stored> {
     check_id(id)?;
     let path = root.join(id);
     let directory = open_directory(&path)?;
@@ -210,21 +222,30 @@ pub(crate) fn read_record(root: &Path, id: &str) -> Result<(File, Record, bool)>
             Err(error) if error.kind() == IoKind::NotFound => continue,
             Err(error) => return Err(Error::system(path.join(name).display(), "read", error)),
         };
-        return match Record::parse(&bytes) {
-            Ok(record) => Ok((directory, record, name == CREATING)),
-            // It is being written.
-            Err(problem) if name == CREATING && problem.is_eof() => Err(not_found()),
-            Err(problem) => {
-                let message = format!("{}: {problem}", path.join(name).display());
-                Err(Error::new(ErrorKind::System, message))
+        let creating = name == CREATING;
+        let problem = match Record::parse(bytes) {
+            Ok((record, config)) => {
+                return Ok(Stored {
+                    directory,
+                    record,
+                    config,
+                    creating,
+                });
             }
+            // It is being written.
+            Err(Problem::CutOff) if creating => return Err(not_found()),
+            Err(Problem::CutOff) => "it ends too early".to_owned(),
+            Err(Problem::Wrong(problem)) => problem,
         };
+        let message = format!("{}: {problem}", path.join(name).display());
+        return Err(Error::new(ErrorKind::System, message));
     }
     Err(not_found())
 }
 
-fn serialised(record: &Record) -> Result<Vec<u8>> {
-    serde_json::to_vec(record)
+fn serialised(record: &Record, config: &[u8]) -> Result<Vec<u8>> {
+    record
+        .with_config(config)
         .map_err(|error| Error::system(STATE, "serialise", std::io::Error::other(error)))
 }
 
@@ -268,56 +289,4 @@ fn make_root(root: &Path) -> Result<()> {
         .mode(0o711)
         .create(root)
         .map_err(|error| Error::system(root.display(), "mkdir", error))
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    /// A record of a container that has nothing but a configuration.
-    fn record(config: &str) -> Record {
-        let mut record: Record = serde_json::from_value(json!({
-            "format": crate::store::FORMAT, "id": "c", "oci_version": "1.3.0", "bundle": "/b",
-            "rootfs": "/b/rootfs", "created": "2026-11-26T20:00:00Z", "owner": 0,
-            "init_process_pid": 1, "init_process_start": 1, "rootless": false,
-            "own_pid_namespace": true, "config": {},
-            "cgroup": {"manager": "disabled", "layout": "v1", "members": []},
-        }))
-        .expect("a record");
-        record.config = serde_json::from_str(config).expect("a configuration");
-        record
-    }
-
-    #[test]
-    fn the_configuration_comes_back_as_it_was() {
-        let long = format!("[{}\n 1e0 ]", "1.0,\n ".repeat(USUAL));
-        for config in ["{ \"a\" : 1.0,\n\"a\":2 }", &long] {
-            let root = tempfile::tempdir().expect("a temporary directory");
-            let directory = Directory::create(root.path(), "c").expect("a new directory");
-            let record = record(config);
-            directory.write_record(&record).expect("written");
-            let (_, _, creating) = read_record(root.path(), "c").expect("a record");
-            assert!(creating);
-            directory.rewrite_record(&record).expect("written");
-            directory.created().expect("renamed");
-            let (_, read, creating) = read_record(root.path(), "c").expect("a record");
-            assert!(!creating);
-            assert_eq!(read.config.get(), config);
-        }
-    }
-
-    #[test]
-    fn a_record_that_is_being_written_is_not_there_yet() {
-        let root = tempfile::tempdir().expect("a temporary directory");
-        let directory = Directory::create(root.path(), "c").expect("a new directory");
-        let whole = serialised(&record("{}")).expect("text");
-        for length in 0..whole.len() {
-            let part = whole.get(..length).expect("a part");
-            directory.write(CREATING, part).expect("written");
-            let error = read_record(root.path(), "c").expect_err("no record");
-            assert_eq!(error.kind(), ErrorKind::NotFound, "{length}");
-        }
-    }
 }

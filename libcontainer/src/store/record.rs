@@ -1,4 +1,7 @@
-//! What `state.json` keeps.
+//! What `state.json` keeps: the record, and as its last field the configuration, byte for byte.
+//!
+//! The record is the first line but for its last brace, so that it is read without a look at the
+//! configuration, which most commands do not need.
 
 #![forbid(unsafe_code)]
 
@@ -6,7 +9,6 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
 use crate::plan::Hook;
 
@@ -46,24 +48,48 @@ pub(crate) struct Record {
     pub after_start: BTreeMap<u16, String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
-    /// The configuration, byte for byte as it was at `create`: later changes to the bundle have no
-    /// effect.
-    pub config: Box<RawValue>,
+}
+
+/// What stands between a record and its configuration.
+const BEFORE_CONFIG: &[u8] = b"\n,\"config\":";
+
+/// Why a text is no record.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Problem {
+    /// It ends before the configuration.
+    CutOff,
+    /// What a parser says of it.
+    Wrong(String),
 }
 
 impl Record {
-    /// The record in these bytes.
-    ///
-    /// # Errors
-    /// What is wrong with them; that they end too early is told apart ([`serde_json::Error::is_eof`]).
-    pub(crate) fn parse(bytes: &[u8]) -> serde_json::Result<Self> {
-        let record: Self = serde_json::from_slice(bytes)?;
+    /// The file's text. `config` is JSON.
+    pub(crate) fn with_config(&self, config: &[u8]) -> serde_json::Result<Vec<u8>> {
+        let mut text = serde_json::to_vec(self)?;
+        let brace = text.pop();
+        text.extend_from_slice(BEFORE_CONFIG);
+        text.extend_from_slice(config);
+        text.extend(brace);
+        Ok(text)
+    }
+
+    /// The record of such a text, and the configuration.
+    pub(crate) fn parse(mut text: Vec<u8>) -> Result<(Self, Vec<u8>), Problem> {
+        let end = text.iter().position(|byte| *byte == b'\n');
+        let end = end.ok_or(Problem::CutOff)?;
+        let mut config = text.split_off(end);
+        text.push(b'}');
+        let record: Self =
+            serde_json::from_slice(&text).map_err(|error| Problem::Wrong(error.to_string()))?;
         if record.format != FORMAT {
             let format = record.format;
             let text = format!("format {format}: this program reads {FORMAT}");
-            return Err(serde::de::Error::custom(text));
+            return Err(Problem::Wrong(text));
         }
-        Ok(record)
+        if !config.starts_with(BEFORE_CONFIG) || config.pop() != Some(b'}') {
+            return Err(Problem::CutOff);
+        }
+        Ok((record, config.split_off(BEFORE_CONFIG.len())))
     }
 }
 
@@ -78,11 +104,9 @@ pub(crate) struct RecordedHooks {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
-    fn record(format: u32) -> Vec<u8> {
+    fn record(format: u32) -> Record {
         let cgroup = cgroups::Record {
             manager: cgroups::ManagerKind::Disabled,
             layout: cgroups::Layout::V1,
@@ -90,19 +114,64 @@ mod tests {
             unit: None,
             rootless: false,
         };
-        let record = json!({
-            "format": format, "id": "c", "oci_version": "1.3.0", "bundle": "/b", "rootfs": "/b/rootfs",
-            "created": "2026-11-26T20:00:00Z", "owner": 0, "init_process_pid": 1,
-            "init_process_start": 1, "rootless": false, "own_pid_namespace": true,
-            "cgroup": cgroup, "a field of a later version": 1, "config": {},
-        });
-        serde_json::to_vec(&record).unwrap()
+        Record {
+            format,
+            id: "c".to_owned(),
+            oci_version: "1.3.0".to_owned(),
+            bundle: "/b".into(),
+            rootfs: "/b/rootfs".into(),
+            created: "2026-11-26T20:00:00Z".to_owned(),
+            owner: 0,
+            init_process_pid: 1,
+            init_process_start: 1,
+            rootless: false,
+            cgroup,
+            intel_rdt: None,
+            own_pid_namespace: true,
+            hooks: RecordedHooks::default(),
+            after_start: BTreeMap::new(),
+            annotations: BTreeMap::from([("lines".to_owned(), "one\ntwo".to_owned())]),
+        }
+    }
+
+    #[test]
+    fn the_text_is_json_and_holds_the_configuration_as_it_was() {
+        for config in ["{}", "{ \"a\" : 1.0,\n\"a\":[2\n] }\n"] {
+            let text = record(FORMAT).with_config(config.as_bytes()).unwrap();
+            let json: serde_json::Value = serde_json::from_slice(&text).unwrap();
+            assert_eq!(
+                json.get("config"),
+                serde_json::from_str(config).ok().as_ref()
+            );
+            assert_eq!(json.get("id"), Some(&"c".into()));
+            let (read, kept) = Record::parse(text).unwrap();
+            assert_eq!(read.annotations["lines"], "one\ntwo");
+            assert_eq!(kept, config.as_bytes());
+        }
     }
 
     #[test]
     fn fields_may_be_added_but_not_another_format() {
-        assert_eq!(Record::parse(&record(FORMAT)).unwrap().id, "c");
-        let error = Record::parse(&record(FORMAT + 1)).unwrap_err();
-        assert_eq!(error.to_string(), "format 3: this program reads 2");
+        let text = record(FORMAT).with_config(b"{}").unwrap();
+        let added = String::from_utf8(text)
+            .unwrap()
+            .replacen('{', "{\"new\": 1, ", 1);
+        assert_eq!(Record::parse(added.into()).unwrap().0.id, "c");
+        let other = record(FORMAT + 1).with_config(b"{}").unwrap();
+        let problem = Problem::Wrong("format 3: this program reads 2".to_owned());
+        assert_eq!(Record::parse(other).unwrap_err(), problem);
+    }
+
+    #[test]
+    fn what_ends_early_is_no_record() {
+        let text = record(FORMAT).with_config(b"[1]").unwrap();
+        for length in 0..text.len() {
+            let part = text.get(..length).unwrap().to_vec();
+            assert_eq!(
+                Record::parse(part).unwrap_err(),
+                Problem::CutOff,
+                "{length}"
+            );
+        }
     }
 }
