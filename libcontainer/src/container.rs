@@ -44,7 +44,7 @@ pub use crate::launch::wait::Exit;
 use crate::error::{Result, cgroup_error};
 use crate::launch::wait;
 use crate::procfs::Proc;
-use crate::store::{self, Directory, Record};
+use crate::store::{self, Config, Directory, Record};
 
 /// A container that exists.
 #[derive(Debug)]
@@ -54,8 +54,7 @@ pub struct Container {
     /// Where that is.
     path: PathBuf,
     record: Record,
-    /// Its configuration, as it was at `create`.
-    config: Arc<[u8]>,
+    config: Config,
     /// Whether it was being created when the record was read.
     creating: bool,
     proc: Proc,
@@ -78,7 +77,7 @@ impl Container {
             directory: Arc::new(stored.directory),
             path: root.join(id),
             record: stored.record,
-            config: stored.config.into(),
+            config: stored.config,
             creating: stored.creating,
             proc,
             warnings: Vec::new(),
@@ -89,7 +88,7 @@ impl Container {
 
     pub(super) fn new(
         directory: Directory,
-        (record, config): (Record, Arc<[u8]>),
+        (record, config): (Record, Config),
         proc: Proc,
         warnings: Vec<String>,
         child: Arc<OwnedFd>,

@@ -15,7 +15,9 @@ mod fifo;
 mod id;
 mod record;
 
-pub(crate) use directory::{Directory, is_creating, read, remove, still_there, wait_for_lock};
+pub(crate) use directory::{
+    Config, Directory, is_creating, read, remove, still_there, wait_for_lock,
+};
 pub(crate) use fifo::{StartFifo, Started};
 pub(crate) use id::check_id;
 pub(crate) use record::{FORMAT, Record, RecordedHooks};

@@ -81,7 +81,7 @@ impl Container {
         self.check_executable(exec.ignore_paused)?;
         let first = self.first_process()?.ok_or_else(stopped)?;
         let mut warnings = exec.options.take_warnings();
-        let (spec, tolerated) = spec::load(&self.config)?;
+        let (spec, tolerated) = spec::load(self.config.bytes())?;
         warnings.extend(tolerated);
         let mut plan = self.exec_plan(&spec, &exec)?;
         warnings.extend(std::mem::take(&mut plan.warnings));

@@ -69,7 +69,7 @@ impl Parent for ContainerParent<'_> {
         }
         let record = self
             .directory
-            .write_record(self.record, &self.prepared.config)?;
+            .write_record(self.record, self.prepared.config.bytes())?;
         sys::descriptor::close_all(stat.into_iter().chain([record]));
         Ok(())
     }
@@ -140,7 +140,7 @@ impl ContainerParent<'_> {
         self.cgroup.attach_unit(child.pid).map_err(cgroup_error)?;
         self.record.cgroup = self.cgroup.record();
         self.directory
-            .rewrite_record(self.record, &self.prepared.config)
+            .rewrite_record(self.record, self.prepared.config.bytes())
     }
 
     fn namespace(&self, child: &Child, name: &str) -> Result<OwnedFd> {

@@ -14,6 +14,7 @@ use crate::launch::{notify_socket, probe};
 use crate::plan::{self, Plan};
 use crate::procfs::Proc;
 use crate::spec;
+use crate::store::Config;
 use crate::sys;
 
 /// What making a container starts from.
@@ -22,7 +23,7 @@ pub(super) struct Prepared {
     /// Absolute path of the bundle.
     pub(super) bundle: PathBuf,
     /// The configuration as it was read, for the state directory.
-    pub(super) config: Arc<[u8]>,
+    pub(super) config: Config,
     pub(super) spec: Arc<Spec>,
     pub(super) rootless: bool,
     /// The caller's effective user.
@@ -92,13 +93,13 @@ fn absolute(path: &Path) -> Result<PathBuf> {
 }
 
 /// The bytes for the state directory, the configuration, and warnings.
-type Configuration = (Arc<[u8]>, Arc<Spec>, Vec<String>);
+type Configuration = (Config, Arc<Spec>, Vec<String>);
 
 fn configuration(create: &Create, bundle: &Path) -> Result<Configuration> {
     if let Some(given) = &create.spec {
         let config = given.bytes.clone();
         let config = config.map_err(|error| Error::new(ErrorKind::InvalidConfig, error))?;
-        return Ok((config, Arc::clone(&given.spec), Vec::new()));
+        return Ok((config.to_vec().into(), Arc::clone(&given.spec), Vec::new()));
     }
     let config = spec::read(&bundle.join("config.json"))?;
     let (spec, warnings) = spec::load(&config)?;

@@ -3,7 +3,8 @@
 #![forbid(unsafe_code)]
 
 use std::fs::{DirBuilder, File};
-use std::io::{ErrorKind as IoKind, Read, Write};
+use std::io::{ErrorKind as IoKind, Write};
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -17,15 +18,14 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 use super::check_id;
 use super::record::{Problem, Record};
 use crate::error::{Error, ErrorKind, Result};
+use crate::sys;
 
 const STATE: &str = "state.json";
 /// The record of a container that is being created.
 const CREATING: &str = "creating.json";
 const CREATING_NEW: &str = "creating.json.new";
 
-/// The longest file that is read: a configuration has no more than 16 MiB.
-const LONGEST: usize = 32 << 20;
-/// Most are shorter.
+/// Most records with a configuration are shorter.
 const USUAL: usize = 8 << 10;
 
 /// An open container directory, locked against other operations until it is dropped.
@@ -198,14 +198,33 @@ pub(crate) fn is_creating(directory: &File) -> bool {
     nix::sys::stat::fstatat(directory, CREATING, flags).is_ok()
 }
 
+/// A configuration as it was at `create`, in the text that it was read with.
+#[derive(Debug)]
+pub(crate) struct Config {
+    text: Vec<u8>,
+    place: Range<usize>,
+}
+
+impl Config {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.text.get(self.place.clone()).unwrap_or_default()
+    }
+}
+
+impl From<Vec<u8>> for Config {
+    fn from(text: Vec<u8>) -> Self {
+        let place = 0..text.len();
+        Self { text, place }
+    }
+}
+
 /// What is read of a container.
 #[derive(Debug)]
 pub(crate) struct Stored {
     /// Its open directory.
     pub(crate) directory: File,
     pub(crate) record: Record,
-    /// Its configuration, as it was at `create`.
-    pub(crate) config: Vec<u8>,
+    pub(crate) config: Config,
     /// Whether it is being created.
     pub(crate) creating: bool,
 }
@@ -217,18 +236,20 @@ pub(crate) fn read(root: &Path, id: &str) -> Result<Stored> {
     let directory = open_directory(&path)?;
     // It may get its last name between the first look and the second.
     for name in [STATE, CREATING, STATE] {
-        let bytes = match read_at(directory.as_fd(), name) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == IoKind::NotFound => continue,
-            Err(error) => return Err(Error::system(path.join(name).display(), "read", error)),
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let file = match openat(&directory, name, flags, Mode::empty()) {
+            Err(Errno::ENOENT) => continue,
+            opened => opened.map_err(|e| Error::system(path.join(name).display(), "open", e))?,
         };
+        let mut text = sys::file::read_whole(file.as_fd(), USUAL)
+            .map_err(|fault| Error::fault(path.join(name).display(), fault))?;
         let creating = name == CREATING;
-        let problem = match Record::parse(bytes) {
-            Ok((record, config)) => {
+        let problem = match Record::parse(&mut text) {
+            Ok((record, place)) => {
                 return Ok(Stored {
                     directory,
                     record,
-                    config,
+                    config: Config { text, place },
                     creating,
                 });
             }
@@ -256,25 +277,6 @@ fn open_directory(path: &Path) -> Result<File> {
         Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => Err(not_found()),
         Err(errno) => Err(Error::system(path.display(), "open", errno)),
     }
-}
-
-/// Reads a file to its end: a regular one gives less than was asked for only there.
-fn read_at(directory: BorrowedFd<'_>, name: &str) -> std::io::Result<Vec<u8>> {
-    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let mut file = File::from(openat(directory, name, flags, Mode::empty())?);
-    let (mut bytes, mut length) = (vec![0; USUAL], 0);
-    while length < LONGEST {
-        match file.read(bytes.get_mut(length..).unwrap_or_default()) {
-            Err(error) if error.kind() == IoKind::Interrupted => continue,
-            read => length += read?,
-        }
-        if length < bytes.len() {
-            break;
-        }
-        bytes.resize(length * 2, 0);
-    }
-    bytes.truncate(length);
-    Ok(bytes)
 }
 
 fn not_found() -> Error {

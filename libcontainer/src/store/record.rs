@@ -6,6 +6,8 @@
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
+use std::io::BufRead;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -73,23 +75,24 @@ impl Record {
         Ok(text)
     }
 
-    /// The record of such a text, and the configuration.
-    pub(crate) fn parse(mut text: Vec<u8>) -> Result<(Self, Vec<u8>), Problem> {
-        let end = text.iter().position(|byte| *byte == b'\n');
-        let end = end.ok_or(Problem::CutOff)?;
-        let mut config = text.split_off(end);
-        text.push(b'}');
+    /// The record of such a text, and where in it the configuration is.
+    pub(crate) fn parse(text: &mut [u8]) -> Result<(Self, Range<usize>), Problem> {
+        let line = (&*text).skip_until(b'\n').unwrap_or_default();
+        let config = line.saturating_sub(1) + BEFORE_CONFIG.len()..text.len().saturating_sub(1);
+        let (record, rest) = text.split_at_mut(line);
+        let is_whole = rest.starts_with(&BEFORE_CONFIG[1..]) && rest.ends_with(b"}");
+        let Some(line_break) = record.last_mut().filter(|_| is_whole) else {
+            return Err(Problem::CutOff);
+        };
+        *line_break = b'}';
         let record: Self =
-            serde_json::from_slice(&text).map_err(|error| Problem::Wrong(error.to_string()))?;
+            serde_json::from_slice(record).map_err(|error| Problem::Wrong(error.to_string()))?;
         if record.format != FORMAT {
             let format = record.format;
             let text = format!("format {format}: this program reads {FORMAT}");
             return Err(Problem::Wrong(text));
         }
-        if !config.starts_with(BEFORE_CONFIG) || config.pop() != Some(b'}') {
-            return Err(Problem::CutOff);
-        }
-        Ok((record, config.split_off(BEFORE_CONFIG.len())))
+        Ok((record, config))
     }
 }
 
@@ -144,31 +147,31 @@ mod tests {
                 serde_json::from_str(config).ok().as_ref()
             );
             assert_eq!(json.get("id"), Some(&"c".into()));
-            let (read, kept) = Record::parse(text).unwrap();
+            let mut text = text;
+            let (read, place) = Record::parse(&mut text).unwrap();
             assert_eq!(read.annotations["lines"], "one\ntwo");
-            assert_eq!(kept, config.as_bytes());
+            assert_eq!(text.get(place), Some(config.as_bytes()));
         }
     }
 
     #[test]
     fn fields_may_be_added_but_not_another_format() {
         let text = record(FORMAT).with_config(b"{}").unwrap();
-        let added = String::from_utf8(text)
-            .unwrap()
-            .replacen('{', "{\"new\": 1, ", 1);
-        assert_eq!(Record::parse(added.into()).unwrap().0.id, "c");
-        let other = record(FORMAT + 1).with_config(b"{}").unwrap();
+        let added = String::from_utf8(text).unwrap();
+        let mut added = added.replacen('{', "{\"new\": 1, ", 1).into_bytes();
+        assert_eq!(Record::parse(&mut added).unwrap().0.id, "c");
+        let mut other = record(FORMAT + 1).with_config(b"{}").unwrap();
         let problem = Problem::Wrong("format 3: this program reads 2".to_owned());
-        assert_eq!(Record::parse(other).unwrap_err(), problem);
+        assert_eq!(Record::parse(&mut other).unwrap_err(), problem);
     }
 
     #[test]
     fn what_ends_early_is_no_record() {
         let text = record(FORMAT).with_config(b"[1]").unwrap();
         for length in 0..text.len() {
-            let part = text.get(..length).unwrap().to_vec();
+            let mut part = text.get(..length).unwrap().to_vec();
             assert_eq!(
-                Record::parse(part).unwrap_err(),
+                Record::parse(&mut part).unwrap_err(),
                 Problem::CutOff,
                 "{length}"
             );

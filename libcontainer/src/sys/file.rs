@@ -104,16 +104,32 @@ pub(crate) fn read(from: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize> {
     }
 }
 
-/// Reads a file of procfs that is made as a whole: one read that does not fill its room was all.
-/// `usual` is the room that most such files do not fill.
+/// read(2) behind what is in `bytes`, as far as there is room. The room is not filled with zeros first.
+fn read_more(from: BorrowedFd<'_>, bytes: &mut Vec<u8>) -> Result<usize> {
+    let room = bytes.spare_capacity_mut();
+    let args = [fd(from), room.as_mut_ptr().expose_provenance(), room.len()];
+    loop {
+        // SAFETY: the kernel writes at most `room.len()` bytes to it.
+        match unsafe { syscall(Call::Read, libc::SYS_read, args) } {
+            Err(fault) if fault.errno == libc::EINTR => {}
+            Err(fault) => return Err(fault),
+            Ok(read) => {
+                // SAFETY: so many bytes of the room were written.
+                unsafe { bytes.set_len(bytes.len() + read) };
+                return Ok(read);
+            }
+        }
+    }
+}
+
+/// Reads a file that gives less than was asked for only at its end: one of procfs that is made as a
+/// whole, or a regular one. `usual` is the room that most such files do not fill.
 pub(crate) fn read_whole(from: BorrowedFd<'_>, usual: usize) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let mut length = 0;
-    while length == bytes.len() {
-        bytes.resize(length + length.max(usual), 0);
-        length += read(from, bytes.get_mut(length..).unwrap_or_default())?;
+    while bytes.len() == bytes.capacity() {
+        bytes.reserve(usual);
+        read_more(from, &mut bytes)?;
     }
-    bytes.truncate(length);
     Ok(bytes)
 }
 
@@ -121,17 +137,15 @@ pub(crate) fn read_whole(from: BorrowedFd<'_>, usual: usize) -> Result<Vec<u8>> 
 /// files do not reach: then it takes two calls.
 pub(crate) fn read_to_end(from: BorrowedFd<'_>, usual: usize, limit: usize) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let mut length = 0;
-    while length < limit {
-        if length == bytes.len() {
-            bytes.resize((length + length.max(usual)).min(limit), 0);
+    while bytes.len() < limit {
+        if bytes.len() == bytes.capacity() {
+            bytes.reserve(usual);
         }
-        match read(from, bytes.get_mut(length..).unwrap_or_default())? {
-            0 => break,
-            read => length += read,
+        if read_more(from, &mut bytes)? == 0 {
+            break;
         }
     }
-    bytes.truncate(length);
+    bytes.truncate(limit);
     Ok(bytes)
 }
 
