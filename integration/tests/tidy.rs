@@ -24,7 +24,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     // Of sys and sync only the names of calls and the failures that it puts into words.
     ("plan", &["error", "facts", "sync", "sys", "validate"]),
     // The record of resctrl groups is kept in a container's state.
-    ("store", &["error", "launch", "plan", "sync"]),
+    ("store", &["error", "launch", "plan", "sync", "sys"]),
     ("init", &["path", "plan", "sync", "sys"]),
     (
         "launch",
