@@ -29,24 +29,21 @@ pub(crate) struct Dir {
 }
 
 impl Dir {
+    fn new(fd: Option<OwnedFd>, path: PathBuf) -> Dir {
+        let used = RefCell::default();
+        Dir { fd, path, used }
+    }
+
     pub(crate) fn open(path: &Path) -> Result<Dir, Error> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let fd = openat(AT_FDCWD, path, flags, Mode::empty())
             .map_err(|errno| Error::io("openat", path, errno))?;
-        Ok(Dir {
-            fd: Some(fd),
-            path: path.to_owned(),
-            used: RefCell::default(),
-        })
+        Ok(Dir::new(Some(fd), path.to_owned()))
     }
 
     /// The directory at an absolute path, without opening it.
     pub(crate) fn by_path(path: &Path) -> Dir {
-        Dir {
-            fd: None,
-            path: path.to_owned(),
-            used: RefCell::default(),
-        }
+        Dir::new(None, path.to_owned())
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -143,12 +140,7 @@ impl Dir {
             ".." => self.path.parent().unwrap_or(&self.path).to_owned(),
             name => self.path.join(name),
         };
-        let fd = Some(fd);
-        Ok(Dir {
-            fd,
-            path,
-            used: RefCell::default(),
-        })
+        Ok(Dir::new(Some(fd), path))
     }
 
     pub(crate) fn rmdir(&self, name: &str) -> Result<(), Errno> {

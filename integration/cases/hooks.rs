@@ -63,13 +63,6 @@ pub(super) const CASES: &[Case] = &[
 
 /// The kinds that run in the runtime's namespaces.
 const OUTSIDE: [&str; 4] = ["prestart", "createRuntime", "poststart", "poststop"];
-/// The kinds whose failure ends the container before its program runs.
-const BEFORE_THE_PROGRAM: [&str; 4] = [
-    "prestart",
-    "createRuntime",
-    "createContainer",
-    "startContainer",
-];
 /// The kinds in the order of the lifecycle.
 const ALL: [&str; 6] = [
     "prestart",
@@ -79,6 +72,8 @@ const ALL: [&str; 6] = [
     "poststart",
     "poststop",
 ];
+/// Those whose failure ends the container before its program runs.
+const BEFORE_THE_PROGRAM: &[&str] = ALL.split_at(4).0;
 
 /// A bundle whose directory `shared` is at the same path inside and outside.
 fn shared(t: &Test) -> (Bundle, String) {

@@ -20,8 +20,9 @@ impl Child<'_> {
         self.guard()
     }
 
-    /// Becomes the container's user, where it is not that one. `is_other` is whether a group or the effective user may change by
-    /// it: only then does the kernel undo what guards the process (commit_creds).
+    /// Becomes the container's user, where it is not that one. `is_other` is whether a group or the
+    /// effective user may change by it: only then does the kernel undo what guards the process
+    /// (commit_creds).
     pub(super) fn become_user(&mut self, uid: u32, gid: u32, is_other: bool) -> Result<()> {
         if is_other {
             identity::set_group(gid)?;
@@ -37,8 +38,7 @@ impl Child<'_> {
     /// Sets the supplementary groups. An unprivileged user namespace may deny that: no groups can
     /// then be had anyway.
     pub(super) fn set_groups(&mut self, gids: &[u32]) -> Result<()> {
-        let has_none = |child: &mut Self| child.own_status().is_some_and(|own| own.is_in_no_group);
-        if gids.is_empty() && has_none(self) {
+        if gids.is_empty() && self.own_status().is_some_and(|own| own.is_in_no_group) {
             return Ok(());
         }
         match identity::set_groups(gids) {

@@ -77,7 +77,6 @@ impl Entrance<'_> {
     /// The second way, when the clone has failed with this error.
     fn entry_after(&self, errno: i32) -> Result<Entry> {
         match self.beside {
-            Some(_) if self.is_refused(errno) => Ok(Entry::default()),
             _ if !self.below.is_empty() => {
                 let errno = nix::errno::Errno::from_raw(errno);
                 self.cgroup.sub_entry_after(self.below, errno)
@@ -153,7 +152,11 @@ pub(crate) fn bear(plan: &mut Plan, cradle: Cradle<'_>) -> Result<Child> {
     let born = match bear_into(&entry) {
         Err(fault) if entry.into.is_some() => {
             outside = entrance.is_refused(fault.errno);
-            let second = entrance.entry_after(fault.errno);
+            let second = if outside {
+                Ok(Entry::default())
+            } else {
+                entrance.entry_after(fault.errno)
+            };
             second.map(|entry| bear_into(&entry))
         }
         born => Ok(born),

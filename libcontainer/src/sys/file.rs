@@ -94,10 +94,16 @@ pub(crate) fn open_resolved(
 
 /// read(2), again after a signal.
 pub(crate) fn read(from: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize> {
-    let args = [fd(from), ptr_mut(buffer), buffer.len()];
+    // SAFETY: all of the buffer may be written.
+    unsafe { read_to(from, ptr_mut(buffer), buffer.len()) }
+}
+
+/// # Safety
+/// At `place` there are `room` bytes that may be written.
+unsafe fn read_to(from: BorrowedFd<'_>, place: usize, room: usize) -> Result<usize> {
     loop {
-        // SAFETY: the kernel writes at most `buffer.len()` bytes to it.
-        match unsafe { syscall(Call::Read, libc::SYS_read, args) } {
+        // SAFETY: the kernel writes at most `room` bytes there.
+        match unsafe { syscall(Call::Read, libc::SYS_read, [fd(from), place, room]) } {
             Err(fault) if fault.errno == libc::EINTR => {}
             other => return other,
         }
@@ -107,19 +113,11 @@ pub(crate) fn read(from: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize> {
 /// read(2) behind what is in `bytes`, as far as there is room. The room is not filled with zeros first.
 fn read_more(from: BorrowedFd<'_>, bytes: &mut Vec<u8>) -> Result<usize> {
     let room = bytes.spare_capacity_mut();
-    let args = [fd(from), room.as_mut_ptr().expose_provenance(), room.len()];
-    loop {
-        // SAFETY: the kernel writes at most `room.len()` bytes to it.
-        match unsafe { syscall(Call::Read, libc::SYS_read, args) } {
-            Err(fault) if fault.errno == libc::EINTR => {}
-            Err(fault) => return Err(fault),
-            Ok(read) => {
-                // SAFETY: so many bytes of the room were written.
-                unsafe { bytes.set_len(bytes.len() + read) };
-                return Ok(read);
-            }
-        }
-    }
+    // SAFETY: all of the room may be written.
+    let read = unsafe { read_to(from, room.as_mut_ptr().expose_provenance(), room.len()) }?;
+    // SAFETY: so many bytes of the room were written.
+    unsafe { bytes.set_len(bytes.len() + read) };
+    Ok(read)
 }
 
 /// Reads a file that gives less than was asked for only at its end: one of procfs that is made as a
