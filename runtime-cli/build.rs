@@ -5,7 +5,7 @@ use std::env::var;
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=link");
-    println!("cargo::rustc-check-cfg=cfg(begins_at_entry)");
+    println!("cargo::rustc-check-cfg=cfg(begins_at_entry, ordered)");
     let is = |name, value: &str| var(name).is_ok_and(|found| found == value);
     // Other C libraries have not been tried.
     if !is("CARGO_CFG_TARGET_OS", "linux") || !is("CARGO_CFG_TARGET_ENV", "gnu") {
@@ -22,7 +22,8 @@ fn main() {
     };
     // Debug builds unwind.
     if is("PROFILE", "release") {
-        for script in ["order.ld", "unwind.ld"] {
+        println!("cargo::rustc-cfg=ordered");
+        for script in ["heap.ld", "order.ld", "unwind.ld"] {
             println!("cargo::rustc-link-arg-bins=-Wl,-T,{directory}/link/{script}");
         }
     }

@@ -25,7 +25,7 @@ pub(crate) mod sysctl;
 pub(crate) mod tests;
 mod trees;
 
-use std::ffi::CString;
+use std::ffi::CStr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -88,15 +88,18 @@ pub enum OpenKind {
     /// A detached clone of the mount tree at a path of the host, with the id maps of `idmap`'s user
     /// namespace.
     Tree {
-        path: CString,
+        path: Box<CStr>,
         recursive: bool,
         idmap: Option<step::IdMapping>,
     },
     /// The detached clone of a directory of the container's own cgroup: a hierarchy's mount
     /// point on the host joined with the container's path there.
-    CgroupTree { path: CString },
+    CgroupTree { path: Box<CStr> },
     /// A namespace file, which must be of this kind.
-    Namespace { path: CString, kind: NamespaceKind },
+    Namespace {
+        path: Box<CStr>,
+        kind: NamespaceKind,
+    },
     /// A new user namespace that exists only for its id maps.
     IdMapNamespace(IdMaps),
     /// The socket that takes a terminal's master (`--console-socket`), connected.
@@ -157,7 +160,7 @@ pub struct IdRange {
 #[derive(Debug)]
 pub struct Image {
     /// Where to look for the program: one path, or one per element of `PATH`.
-    pub candidates: Vec<CString>,
+    pub candidates: Vec<Box<CStr>>,
     /// What the configuration calls it, for messages.
     pub name: String,
     /// Arguments.

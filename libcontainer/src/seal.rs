@@ -124,8 +124,10 @@ fn sealed_copy() -> Result<OwnedFd> {
     Ok(copy.into())
 }
 
-fn c_string(string: OsString) -> Option<CString> {
-    CString::new(string.into_vec()).ok()
+fn c_string(string: OsString) -> Option<Box<CStr>> {
+    CString::new(string.into_vec())
+        .ok()
+        .map(CString::into_boxed_c_str)
 }
 
 fn failed(call: &str, error: impl Into<std::io::Error>) -> Error {

@@ -11,6 +11,9 @@
 #[cfg(begins_at_entry)]
 #[allow(unsafe_code)]
 mod entry;
+#[cfg(begins_at_entry)]
+#[allow(unsafe_code)]
+mod memory;
 
 #[cfg(not(target_env = "gnu"))]
 fn main() -> std::process::ExitCode {

@@ -1,7 +1,6 @@
 //! Writing to files of the verified procfs.
 
 use core::ffi::CStr;
-use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 
 use super::state::Child;
@@ -10,7 +9,7 @@ use crate::sys::{Call, Fault, Result, file};
 
 impl Child<'_> {
     /// Writes `value` in one call to the first of these files that exists.
-    pub(super) fn write_proc(&self, alternatives: &[CString], value: &[u8]) -> Result<()> {
+    pub(super) fn write_proc(&self, alternatives: &[Box<CStr>], value: &[u8]) -> Result<()> {
         let mut last = Fault::new(Call::Open, libc::ENOENT);
         for (index, path) in (0..).zip(alternatives) {
             let written = self.dumpable_where_needed(|| {

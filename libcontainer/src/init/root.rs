@@ -1,7 +1,6 @@
 //! The container's root: attached, then made the process's own.
 
 use core::ffi::CStr;
-use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use super::attributes::apply;
@@ -82,7 +81,7 @@ impl Child<'_> {
 
     /// Where pivot_root(2) is impossible, as on a ramfs: the root moves over `/`. What of the host's
     /// procfs and sysfs could be reached below it is detached before.
-    pub(super) fn move_root(&mut self, hidden: &[CString]) -> Result<()> {
+    pub(super) fn move_root(&mut self, hidden: &[Box<CStr>]) -> Result<()> {
         for (index, path) in (0..).zip(hidden) {
             hide(path).map_err(|fault| fault.about(index))?;
         }

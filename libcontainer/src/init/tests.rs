@@ -104,16 +104,16 @@ fn on_stage(test: &str, body: impl FnOnce(Stage) -> bool) {
     });
 }
 
-fn text(text: &str) -> CString {
-    CString::new(text).unwrap()
+fn text(text: &str) -> Box<CStr> {
+    CString::new(text).unwrap().into()
 }
 
 fn tmpfs() -> Source {
     Source::Filesystem {
-        fstype: c"tmpfs".to_owned(),
+        fstype: c"tmpfs".into(),
         params: vec![Param::Text {
-            key: c"mode".to_owned(),
-            value: c"0711".to_owned(),
+            key: c"mode".into(),
+            value: c"0711".into(),
         }],
         fallback: None,
     }
@@ -121,7 +121,7 @@ fn tmpfs() -> Source {
 
 fn host(path: &CStr) -> Source {
     Source::HostPath {
-        path: path.to_owned(),
+        path: path.into(),
         recursive: false,
     }
 }

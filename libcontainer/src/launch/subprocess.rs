@@ -302,10 +302,13 @@ fn reported(from: OwnedFd) -> Option<Fault> {
 pub(super) fn c_strings<'a>(
     texts: impl IntoIterator<Item = &'a str>,
 ) -> Result<CStringArray, usize> {
-    let strings: Result<Vec<CString>, usize> = texts
+    let strings: Result<Vec<Box<CStr>>, usize> = texts
         .into_iter()
         .enumerate()
-        .map(|(index, text)| CString::new(text).map_err(|_| index))
+        .map(|(index, text)| match CString::new(text) {
+            Ok(text) => Ok(text.into_boxed_c_str()),
+            Err(_) => Err(index),
+        })
         .collect();
     strings.map(CStringArray::new)
 }

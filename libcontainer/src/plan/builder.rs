@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -56,13 +56,16 @@ impl Builder {
     }
 }
 
-/// A string of the configuration as the kernel wants it.
-pub(crate) fn c_string(field: &str, value: impl AsRef<[u8]>) -> Result<CString> {
-    CString::new(value.as_ref()).map_err(|_| Error::config(field, "must not contain a zero byte"))
+/// A string of the configuration as the kernel wants it. No `CString`, which writes a zero into what
+/// it owned: to a page that the child may share.
+pub(crate) fn c_string(field: &str, value: impl AsRef<[u8]>) -> Result<Box<CStr>> {
+    CString::new(value.as_ref())
+        .map(CString::into_boxed_c_str)
+        .map_err(|_| Error::config(field, "must not contain a zero byte"))
 }
 
 /// A path of the configuration as the kernel wants it.
-pub(crate) fn c_path(field: &str, path: &Path) -> Result<CString> {
+pub(crate) fn c_path(field: &str, path: &Path) -> Result<Box<CStr>> {
     let bytes = path.as_os_str().as_bytes();
     if bytes.is_empty() {
         return Err(Error::config(field, "must not be empty"));

@@ -84,8 +84,8 @@ fn legacy(b: &mut Builder, context: &Context<'_>, wanted: &Wanted<'_>) -> Result
         ..attributes
     };
     let mode = Param::Text {
-        key: c"mode".to_owned(),
-        value: c"755".to_owned(),
+        key: c"mode".into(),
+        value: c"755".into(),
     };
     let tmpfs = new_filesystem("tmpfs", vec![mode], None)?;
     push(b, wanted, None, tmpfs, writable)?;
@@ -157,7 +157,7 @@ fn new_filesystem(
     params.insert(
         0,
         Param::Text {
-            key: c"source".to_owned(),
+            key: c"source".into(),
             value: c_string("mounts", source)?,
         },
     );
@@ -231,7 +231,7 @@ fn subtree(
     })
 }
 
-fn target(wanted: &Wanted<'_>, name: Option<&str>) -> Result<std::ffi::CString> {
+fn target(wanted: &Wanted<'_>, name: Option<&str>) -> Result<Box<std::ffi::CStr>> {
     let field = format!("{}.destination", wanted.field);
     let mut path = wanted.target.clone();
     if let Some(name) = name {

@@ -18,10 +18,14 @@ unsafe impl Sync for CStringArray {}
 
 impl CStringArray {
     /// Takes the strings and makes the array.
-    pub fn new(strings: Vec<CString>) -> Self {
+    pub fn new(strings: Vec<Box<CStr>>) -> Self {
         let strings: Vec<Box<[u8]>> = strings
             .into_iter()
-            .map(|string| string.into_bytes_with_nul().into_boxed_slice())
+            .map(|string| {
+                CString::from(string)
+                    .into_bytes_with_nul()
+                    .into_boxed_slice()
+            })
             .collect();
         let pointers = strings
             .iter()

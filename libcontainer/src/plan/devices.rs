@@ -55,8 +55,8 @@ pub(crate) fn plan(b: &mut Builder, context: &Context<'_>) -> Result<()> {
     }
     for (path, to) in LINKS {
         let step = Step::Symlink {
-            path: (*path).to_owned(),
-            to: (*to).to_owned(),
+            path: (*path).into(),
+            to: (*to).into(),
         };
         b.step("linux.devices", step);
     }

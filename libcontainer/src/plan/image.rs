@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::ffi::CString;
+use std::ffi::CStr;
 
 use oci_spec::runtime::Process;
 
@@ -58,7 +58,7 @@ impl Environment {
         let env = process.env().as_deref().unwrap_or_default();
         at_most("process.env", env.len(), ARGUMENTS)?;
         let mut seen = std::collections::BTreeSet::new();
-        let mut strings: Vec<CString> = Vec::with_capacity(env.len());
+        let mut strings: Vec<Box<CStr>> = Vec::with_capacity(env.len());
         let mut path = None;
         let mut has_home = false;
         for (index, variable) in env.iter().enumerate().rev() {
@@ -100,8 +100,8 @@ impl Environment {
     }
 }
 
-fn reserve(strings: &mut Vec<CString>, start: &std::ffi::CStr) -> usize {
-    strings.push(start.to_owned());
+fn reserve(strings: &mut Vec<Box<CStr>>, start: &std::ffi::CStr) -> usize {
+    strings.push(start.into());
     strings.len() - 1
 }
 
@@ -128,7 +128,7 @@ fn split<'a>(field: &str, variable: &'a str) -> Result<(&'a str, &'a str)> {
 /// Where the program may be: one path when the name has a slash, else one for each directory of
 /// `PATH`. Relative directories are passed over, as what they lead to depends on the working
 /// directory.
-fn candidates(name: &str, path: Option<&str>) -> Result<Vec<CString>> {
+fn candidates(name: &str, path: Option<&str>) -> Result<Vec<Box<CStr>>> {
     if name.is_empty() {
         return Err(not_found(name));
     }

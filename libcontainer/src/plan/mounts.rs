@@ -420,7 +420,7 @@ fn params(b: &mut Builder, context: &Context<'_>, wanted: &Wanted<'_>) -> Result
         && !source.as_os_str().is_empty()
     {
         params.push(Param::Text {
-            key: c"source".to_owned(),
+            key: c"source".into(),
             value: c_path(&format!("{}.source", wanted.field), source)?,
         });
     }
@@ -428,7 +428,7 @@ fn params(b: &mut Builder, context: &Context<'_>, wanted: &Wanted<'_>) -> Result
         params.push(Param::Flag(c_string(&field, flag)?));
     }
     if wanted.options.attributes.set & attr::RDONLY != 0 && !VIRTUAL.contains(&wanted.fstype) {
-        params.push(Param::Flag(c"ro".to_owned()));
+        params.push(Param::Flag(c"ro".into()));
     }
     for option in &wanted.options.data {
         params.push(match option.split_once('=') {
@@ -465,7 +465,7 @@ fn label(b: &mut Builder, context: &Context<'_>, wanted: &Wanted<'_>) -> Result<
         return Ok(None);
     }
     Ok(Some(Param::Text {
-        key: c"context".to_owned(),
+        key: c"context".into(),
         value,
     }))
 }

@@ -59,11 +59,8 @@ pub(crate) fn labels(b: &mut Builder, context: &Context<'_>) -> Result<()> {
         b.step(
             field,
             Step::WriteProc {
-                alternatives: vec![
-                    c"self/attr/apparmor/exec".to_owned(),
-                    c"self/attr/exec".to_owned(),
-                ],
-                value: profile.into_bytes(),
+                alternatives: vec![c"self/attr/apparmor/exec".into(), c"self/attr/exec".into()],
+                value: profile.to_bytes().to_vec(),
             },
         );
     }
@@ -71,7 +68,7 @@ pub(crate) fn labels(b: &mut Builder, context: &Context<'_>) -> Result<()> {
         b.step(
             "process.selinuxLabel",
             Step::WriteProc {
-                alternatives: vec![c"self/attr/exec".to_owned()],
+                alternatives: vec![c"self/attr/exec".into()],
                 value: label,
             },
         );
@@ -91,7 +88,7 @@ fn selinux_label(context: &Context<'_>) -> Result<Option<Vec<u8>>> {
             "selinux label is specified in config, but selinux is disabled or not supported",
         ));
     }
-    Ok(Some(c_string(field, label)?.into_bytes()))
+    Ok(Some(c_string(field, label)?.to_bytes().to_vec()))
 }
 
 /// A keyring of its own, so that the container does not see the caller's keys.
@@ -217,7 +214,7 @@ fn resources(b: &mut Builder, context: &Context<'_>) -> Result<Option<ParentLimi
         && !context.user_namespace
     {
         let step = Step::WriteProc {
-            alternatives: vec![c"self/oom_score_adj".to_owned()],
+            alternatives: vec![c"self/oom_score_adj".into()],
             value: score.to_string().into_bytes(),
         };
         b.step("process.oomScoreAdj", step);

@@ -192,10 +192,10 @@ fn bind_on_itself(b: &mut Builder) {
     );
     let step = MountStep {
         source: Source::Inside {
-            path: c"/".to_owned(),
+            path: c"/".into(),
             recursive: true,
         },
-        target: c"/".to_owned(),
+        target: c"/".into(),
         target_kind: TargetKind::Directory,
         attributes: Attributes::default(),
         idmap: None,

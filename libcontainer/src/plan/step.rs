@@ -5,7 +5,7 @@
 //! serialised: the child inherits the memory. Everything that needs the heap (C strings, tables,
 //! filter programs) is therefore ready made.
 
-use std::ffi::CString;
+use std::ffi::CStr;
 
 use super::kernel::propagation;
 
@@ -56,7 +56,7 @@ pub enum Step {
     NewSession,
     /// Join a new session keyring of this name (keyrings(7)); `EPERM` and `ENOSYS` are ignored.
     SessionKeyring {
-        name: CString,
+        name: Box<CStr>,
         label: Option<Vec<u8>>,
     },
     /// Set the flag `IFF_UP` of `lo` in the new network namespace.
@@ -69,23 +69,23 @@ pub enum Step {
     /// `path` is made private first, so that the new mount does not propagate to the host.
     Root {
         source: Source,
-        path: CString,
+        path: Box<CStr>,
         attributes: Attributes,
     },
     /// Make the directory at `path` the root for what follows, without mounting anything: the
     /// container shares the caller's mount namespace.
-    OpenRoot { path: CString },
+    OpenRoot { path: Box<CStr> },
     /// Mount something inside the root. A mount on `/` is the root for what follows.
     Mount(MountStep),
     /// Change the attributes of a mount that is there already.
     SetAttributes {
-        target: CString,
+        target: Box<CStr>,
         attributes: Attributes,
     },
     /// Make a device node, FIFO or, where that is not permitted, bind one from the host.
     Device(DeviceStep),
     /// Make a symbolic link inside the root; an existing file of that name is left alone.
-    Symlink { path: CString, to: CString },
+    Symlink { path: Box<CStr>, to: Box<CStr> },
     /// Replace `/dev/ptmx` by a symbolic link to `pts/ptmx`.
     Ptmx,
     /// Run these hooks one after the other in the container's namespaces.
@@ -94,7 +94,7 @@ pub enum Step {
     PivotRoot,
     /// Without `pivot_root`: detach these mount points of the host (procfs and sysfs instances
     /// outside the root), move the root's mount over `/` and `chroot`.
-    MoveRoot { detach: Vec<CString> },
+    MoveRoot { detach: Vec<Box<CStr>> },
     /// `chroot` into the root: the container shares the host's mount namespace.
     Chroot,
     /// Set the propagation of the container's root mount (`linux.rootfsPropagation`).
@@ -103,11 +103,11 @@ pub enum Step {
     ReadonlyRoot,
     /// Cover a path: a file with `/dev/null`, a directory with an empty read-only tmpfs. A path that
     /// is not there is left alone.
-    MaskPath { path: CString },
+    MaskPath { path: Box<CStr> },
     /// The host's `/dev/null`, from which [`Step::MaskPath`] covers files.
     MaskSource { source: Source },
     /// Make a path read-only with a bind mount on itself. A path that is not there is left alone.
-    ReadonlyPath { path: CString },
+    ReadonlyPath { path: Box<CStr> },
 
     /// `sethostname(2)`.
     Hostname(Vec<u8>),
@@ -116,7 +116,7 @@ pub enum Step {
     /// Write to a file of the verified procfs, given relative to its root. The first alternative
     /// that exists is taken.
     WriteProc {
-        alternatives: Vec<CString>,
+        alternatives: Vec<Box<CStr>>,
         value: Vec<u8>,
     },
 
@@ -182,7 +182,7 @@ pub enum Step {
     /// first where it is missing. Planned twice: as root, where a refusal is borne unless `last`,
     /// and as the container's user, which only does what is not done yet.
     WorkingDirectory {
-        path: CString,
+        path: Box<CStr>,
         create: bool,
         last: bool,
     },
@@ -247,7 +247,7 @@ pub enum Source {
     /// A new instance of a file system: `fsopen`, `fsconfig`…, `fsmount`. Where the kernel does not
     /// permit it (`EPERM`, `EBUSY`), the fallback is taken.
     Filesystem {
-        fstype: CString,
+        fstype: Box<CStr>,
         params: Vec<Param>,
         fallback: Option<Box<Source>>,
     },
@@ -255,9 +255,9 @@ pub enum Source {
     Tree(Slot),
     /// A path of the host, cloned by the child while it still sees the host's root: an unprivileged
     /// parent cannot do it.
-    HostPath { path: CString, recursive: bool },
+    HostPath { path: Box<CStr>, recursive: bool },
     /// A clone of what is at this path inside the root, with what was mounted there until now.
-    Inside { path: CString, recursive: bool },
+    Inside { path: Box<CStr>, recursive: bool },
     /// The first of these that is there.
     FirstOf(Vec<Source>),
 }
@@ -267,9 +267,9 @@ pub enum Source {
 #[allow(missing_docs)] // a variant's comment says what its fields are
 pub enum Param {
     /// `FSCONFIG_SET_FLAG`
-    Flag(CString),
+    Flag(Box<CStr>),
     /// `FSCONFIG_SET_STRING`
-    Text { key: CString, value: CString },
+    Text { key: Box<CStr>, value: Box<CStr> },
 }
 
 /// Mount attributes in the terms of mount_setattr(2).
@@ -308,7 +308,7 @@ pub struct MountStep {
     /// What is mounted.
     pub source: Source,
     /// Where, inside the root, as the configuration has it.
-    pub target: CString,
+    pub target: Box<CStr>,
     /// What is made where the target is missing.
     pub target_kind: TargetKind,
     /// Attributes of the new mount.
@@ -349,7 +349,7 @@ pub enum TargetKind {
 #[derive(Debug)]
 pub struct DeviceStep {
     /// Where, inside the root.
-    pub path: CString,
+    pub path: Box<CStr>,
     /// `S_IFCHR`, `S_IFBLK` or `S_IFIFO`, with the permission bits.
     pub mode: u32,
     /// Device number as the kernel packs it.
@@ -369,7 +369,7 @@ pub struct DeviceStep {
 #[derive(Debug)]
 pub struct HookStep {
     /// The program.
-    pub path: CString,
+    pub path: Box<CStr>,
     /// Its arguments, the first one included, ended by null.
     pub argv: CStringArray,
     /// Its environment, ended by null.

@@ -8,7 +8,7 @@ use crate::plan::HOME_ROOM;
 use crate::sys::{Call, file};
 
 fn home_of(stage: &mut Stage, uid: u32) -> String {
-    let mut envp = CStringArray::new(vec![c"A=b".to_owned(), c"HOME=".to_owned()]);
+    let mut envp = CStringArray::new(vec![c"A=b".into(), c"HOME=".into()]);
     envp.reserve(1, HOME_ROOM);
     stage.child.image.envp = envp;
     stage.child.image.home = Some(1);
@@ -63,7 +63,7 @@ fn home_is_that_of_the_numeric_user() {
 #[test]
 fn listen_pid_is_the_process_itself() {
     on_stage("listen", |mut stage| {
-        let mut envp = CStringArray::new(vec![c"LISTEN_PID=".to_owned()]);
+        let mut envp = CStringArray::new(vec![c"LISTEN_PID=".into()]);
         envp.reserve(0, 22);
         stage.child.image.envp = envp;
         stage.child.image.listen_pid = Some(0);

@@ -52,7 +52,7 @@ impl Talk {
 }
 
 fn plan(steps: Vec<Step>) -> Plan {
-    let mut envp = CStringArray::new(vec![c"A=b".to_owned(), c"HOME=".to_owned()]);
+    let mut envp = CStringArray::new(vec![c"A=b".into(), c"HOME=".into()]);
     envp.reserve(1, crate::plan::HOME_ROOM);
     Plan {
         opens: Vec::new(),
@@ -66,9 +66,9 @@ fn plan(steps: Vec<Step>) -> Plan {
             .collect(),
         id_maps: None,
         image: Image {
-            candidates: vec![c"/absent".to_owned(), c"/program".to_owned()],
+            candidates: vec![c"/absent".into(), c"/program".into()],
             name: String::new(),
-            argv: CStringArray::new(vec![c"program".to_owned(), c"--list".to_owned()]),
+            argv: CStringArray::new(vec![c"program".into(), c"--list".into()]),
             envp,
             home: Some(1),
             listen_pid: None,
@@ -140,8 +140,8 @@ fn everything(root: &Path) -> Vec<Step> {
     copied.copy_up = true;
     copied.inherit_mode = true;
     let hook = HookStep {
-        path: c"/bin/true".to_owned(),
-        argv: CStringArray::new(vec![c"true".to_owned()]),
+        path: c"/bin/true".into(),
+        argv: CStringArray::new(vec![c"true".into()]),
         envp: CStringArray::new(Vec::new()),
         inherits_env: false,
         timeout_ms: Some(5000),
@@ -149,7 +149,7 @@ fn everything(root: &Path) -> Vec<Step> {
         pid_offset: 7,
     };
     let null = DeviceStep {
-        path: c"/dev/null".to_owned(),
+        path: c"/dev/null".into(),
         mode: libc::S_IFCHR | 0o666,
         device: libc::makedev(1, 3),
         uid: 0,
@@ -160,7 +160,7 @@ fn everything(root: &Path) -> Vec<Step> {
     vec![
         Step::NewSession,
         Step::SessionKeyring {
-            name: c"_ses.test".to_owned(),
+            name: c"_ses.test".into(),
             label: None,
         },
         Step::Propagation {
@@ -179,7 +179,7 @@ fn everything(root: &Path) -> Vec<Step> {
         },
         Step::Mount(mount(
             Source::Filesystem {
-                fstype: c"proc".to_owned(),
+                fstype: c"proc".into(),
                 params: Vec::new(),
                 fallback: None,
             },
@@ -190,8 +190,8 @@ fn everything(root: &Path) -> Vec<Step> {
         Step::Mount(mount(host(&own), "/program")),
         Step::Device(null),
         Step::Symlink {
-            path: c"/dev/fd".to_owned(),
-            to: c"/proc/self/fd".to_owned(),
+            path: c"/dev/fd".into(),
+            to: c"/proc/self/fd".into(),
         },
         Step::Ptmx,
         Step::Hooks(vec![hook]),
@@ -199,20 +199,20 @@ fn everything(root: &Path) -> Vec<Step> {
         Step::PivotRoot,
         Step::ReadonlyRoot,
         Step::MaskPath {
-            path: c"/proc/keys".to_owned(),
+            path: c"/proc/keys".into(),
         },
         Step::MaskPath {
-            path: c"/proc/timer_list".to_owned(),
+            path: c"/proc/timer_list".into(),
         },
         Step::MaskPath {
-            path: c"/proc/irq".to_owned(),
+            path: c"/proc/irq".into(),
         },
         Step::ReadonlyPath {
-            path: c"/proc/sys".to_owned(),
+            path: c"/proc/sys".into(),
         },
         Step::Hostname(b"box".to_vec()),
         Step::WriteProc {
-            alternatives: vec![c"self/comm".to_owned()],
+            alternatives: vec![c"self/comm".into()],
             value: b"init".to_vec(),
         },
         Step::ReopenNull,
@@ -238,7 +238,7 @@ fn everything(root: &Path) -> Vec<Step> {
         },
         Step::Ambient { raise: 0 },
         Step::WorkingDirectory {
-            path: c"/".to_owned(),
+            path: c"/".into(),
             create: true,
             last: true,
         },
@@ -307,7 +307,7 @@ fn the_fifo_starts_the_program_and_takes_what_fails_then() {
                     plan.steps.len() - 1,
                     Entry {
                         step: Step::Hooks(vec![HookStep {
-                            path: c"/absent".to_owned(),
+                            path: c"/absent".into(),
                             argv: CStringArray::new(Vec::new()),
                             envp: CStringArray::new(Vec::new()),
                             inherits_env: false,

@@ -14,8 +14,8 @@ fn hook(stage: &Stage, script: &str) -> HookStep {
     let state = br#"{"pid":          ,"id":"x"}"#.to_vec();
     HookStep {
         path: text(path.to_str().unwrap()),
-        argv: CStringArray::new(vec![c"zero".to_owned(), c"one".to_owned()]),
-        envp: CStringArray::new(vec![c"ONLY=this".to_owned()]),
+        argv: CStringArray::new(vec![c"zero".into(), c"one".into()]),
+        envp: CStringArray::new(vec![c"ONLY=this".into()]),
         inherits_env: false,
         timeout_ms: Some(10_000),
         pid_offset: 7,
@@ -72,7 +72,7 @@ fn a_hook_that_fails_is_named_with_its_status() {
     on_stage("failing hook", |mut stage| {
         let good = hook(&stage, "exit 0");
         let mut bad = hook(&stage, "exit 0");
-        bad.path = c"/bin/false".to_owned();
+        bad.path = c"/bin/false".into();
         let fault = stage.perform(Step::Hooks(vec![good, bad])).unwrap_err();
         assert_eq!((fault.call, fault.errno), (Call::HookExit, 0));
         assert_eq!(fault.detail, (1 << 16) | (1 << 8));
@@ -80,7 +80,7 @@ fn a_hook_that_fails_is_named_with_its_status() {
         let fault = stage.perform(Step::Hooks(vec![killed])).unwrap_err();
         assert_eq!(fault.detail, 9);
         let mut missing = hook(&stage, "");
-        missing.path = c"/does/not/exist".to_owned();
+        missing.path = c"/does/not/exist".into();
         let fault = stage.perform(Step::Hooks(vec![missing])).unwrap_err();
         (fault.call, fault.errno, fault.detail) == (Call::Execve, libc::ENOENT, 0)
     });

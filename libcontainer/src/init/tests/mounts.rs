@@ -113,7 +113,7 @@ fn a_file_system_that_is_refused_is_replaced() {
         )
         .unwrap();
         let sysfs = |fallback| Source::Filesystem {
-            fstype: c"sysfs".to_owned(),
+            fstype: c"sysfs".into(),
             params: Vec::new(),
             fallback,
         };
@@ -148,7 +148,7 @@ fn a_file_system_that_is_refused_is_replaced() {
 
 fn host_tree(path: &CStr) -> Source {
     Source::HostPath {
-        path: path.to_owned(),
+        path: path.into(),
         recursive: true,
     }
 }
@@ -157,11 +157,11 @@ fn host_tree(path: &CStr) -> Source {
 fn a_parameter_that_is_wrong_is_named() {
     on_stage("parameter", |mut stage| {
         let param = |key: &CStr, value: &CStr| Param::Text {
-            key: key.to_owned(),
-            value: value.to_owned(),
+            key: key.into(),
+            value: value.into(),
         };
         let source = Source::Filesystem {
-            fstype: c"tmpfs".to_owned(),
+            fstype: c"tmpfs".into(),
             params: vec![param(c"mode", c"0755"), param(c"size", c"many")],
             fallback: None,
         };
@@ -367,15 +367,15 @@ fn what_was_left_open_is_closed_when_it_is_much() {
 #[test]
 fn options_reach_the_file_system_as_they_are() {
     let with = |key: &CStr, value: &CStr| Source::Filesystem {
-        fstype: c"tmpfs".to_owned(),
+        fstype: c"tmpfs".into(),
         params: vec![
             Param::Text {
-                key: c"source".to_owned(),
-                value: c"a,b".to_owned(),
+                key: c"source".into(),
+                value: c"a,b".into(),
             },
             Param::Text {
-                key: key.to_owned(),
-                value: value.to_owned(),
+                key: key.into(),
+                value: value.into(),
             },
         ],
         fallback: None,

@@ -39,7 +39,7 @@ fn without_mount_setattr_mounts_are_remounted() {
         );
 
         let source = text(stage.path("new").to_str().unwrap());
-        for (name, source) in [("/dir", source.as_c_str()), ("/file", c"/dev/null")] {
+        for (name, source) in [("/dir", &*source), ("/file", c"/dev/null")] {
             let mut step = mount(host(source), name);
             step.attributes = attributes(attr::RDONLY | attr::NOEXEC);
             stage.must(Step::Mount(step));
@@ -83,7 +83,7 @@ fn without_openat2_steps_work_and_stay_inside() {
         stage.must(Step::Mount(mount(tmpfs(), "/link/inside")));
         assert!(has(&stage.path("etc/inside"), "rw"));
         let value = b"oxrun-name".to_vec();
-        let alternatives = vec![c"self/absent".to_owned(), c"self/comm".to_owned()];
+        let alternatives = vec![c"self/absent".into(), c"self/comm".into()];
         stage.must(Step::WriteProc {
             alternatives,
             value,
@@ -120,10 +120,7 @@ fn closes_from(stage: &mut Stage) -> bool {
 fn without_faccessat2_a_program_is_found() {
     on_stage("faccessat2", |mut stage| {
         testing::refuse(&[libc::SYS_faccessat2], libc::ENOSYS);
-        stage.child.image.candidates = vec![
-            c"/proc/self/status".to_owned(),
-            c"/proc/self/exe".to_owned(),
-        ];
+        stage.child.image.candidates = vec![c"/proc/self/status".into(), c"/proc/self/exe".into()];
         stage.must(Step::FindProgram);
         stage.child.program == Some(1)
     });

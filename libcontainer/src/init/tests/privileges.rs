@@ -132,7 +132,7 @@ fn limits_and_scheduling_are_set() {
                 ..Default::default()
             }),
             Step::WriteProc {
-                alternatives: vec![c"self/oom_score_adj".to_owned()],
+                alternatives: vec![c"self/oom_score_adj".into()],
                 value: b"500".to_vec(),
             },
         ] {
@@ -175,7 +175,7 @@ fn a_file_over_procfs_is_not_written() {
         )
         .unwrap();
         let write = || Step::WriteProc {
-            alternatives: vec![c"self/comm".to_owned()],
+            alternatives: vec![c"self/comm".into()],
             value: b"x".to_vec(),
         };
         let fault = stage.perform(write()).unwrap_err();

@@ -93,7 +93,7 @@ fn a_moved_root_hides_the_hosts_procfs() {
     on_stage("moved root", |mut stage| {
         stage.must(Step::Mount(mount(host(c"/proc"), "/proc")));
         stage.must(Step::MoveRoot {
-            detach: vec![c"/proc".to_owned(), c"/sys".to_owned()],
+            detach: vec![c"/proc".into(), c"/sys".into()],
         });
         assert_eq!(std::env::current_dir().unwrap(), Path::new("/"));
         assert!(Path::new("/proc/self").exists());

@@ -9,16 +9,16 @@ use crate::sys::{Call, file, socket};
 
 fn devpts(stage: &mut Stage) {
     let source = Source::Filesystem {
-        fstype: c"devpts".to_owned(),
+        fstype: c"devpts".into(),
         params: vec![
-            Param::Flag(c"newinstance".to_owned()),
+            Param::Flag(c"newinstance".into()),
             Param::Text {
-                key: c"ptmxmode".to_owned(),
-                value: c"0666".to_owned(),
+                key: c"ptmxmode".into(),
+                value: c"0666".into(),
             },
             Param::Text {
-                key: c"gid".to_owned(),
-                value: c"5".to_owned(),
+                key: c"gid".into(),
+                value: c"5".into(),
             },
         ],
         fallback: None,

@@ -55,14 +55,14 @@ pub(super) fn hint(
         (Step::WriteProc { alternatives, .. }, Errno::EACCES | Errno::EPERM)
             if alternatives
                 .iter()
-                .any(|path| path.as_bytes() == b"self/oom_score_adj") =>
+                .any(|path| path.to_bytes() == b"self/oom_score_adj") =>
         {
             Some("lowering oom_score_adj needs CAP_SYS_RESOURCE")
         }
         (Step::WriteProc { alternatives, .. }, Errno::ENOENT)
             if alternatives
                 .iter()
-                .any(|path| path.as_bytes().ends_with(b"exec")) =>
+                .any(|path| path.to_bytes().ends_with(b"exec")) =>
         {
             Some("the profile may not be loaded")
         }

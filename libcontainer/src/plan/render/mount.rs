@@ -60,7 +60,7 @@ pub(super) fn source(plan: &Plan, source: &Source) -> String {
 /// A parameter as in an option string; the source is no option.
 pub(super) fn param(param: &Param) -> Option<String> {
     match param {
-        Param::Text { key, .. } if key.as_bytes() == b"source" => None,
+        Param::Text { key, .. } if key.to_bytes() == b"source" => None,
         Param::Text { key, value } => Some(format!("{}={}", shown(key), shown(value))),
         Param::Flag(key) => Some(shown(key)),
     }

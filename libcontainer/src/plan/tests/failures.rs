@@ -97,7 +97,7 @@ fn a_mount_that_fails_names_field_call_and_hint() {
         "unable to start container process: error during container init: error mounting mounts[0]: proc on /proc: fsmount: operation not permitted; the user namespace does not own the PID namespace, or the host's /proc is masked"
     );
     let tmpfs =
-        |step: &Step| matches!(step, Step::Mount(step) if step.target.as_bytes() == b"/dev");
+        |step: &Step| matches!(step, Step::Mount(step) if step.target.to_bytes() == b"/dev");
     let error = render::failure(
         &plan,
         &failure(&plan, tmpfs, Call::Fsconfig, libc::EINVAL, 2),
