@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::cgroup::{Cgroup, Member};
@@ -58,20 +57,16 @@ impl Cgroup {
     /// # Errors
     /// When the cgroup is there but cannot be read.
     pub fn freezer_state(&self) -> Result<FreezerState, Error> {
-        let (member, dir) = match self.freezer("read the freezer state") {
-            Ok(found) => found,
-            Err(Error::NoCgroup { .. }) => return Ok(FreezerState::Undefined),
-            Err(error) if error.errno() == Some(Errno::ENOENT) => {
-                return Ok(FreezerState::Undefined);
-            }
-            Err(error) => return Err(error),
+        let Some(member) = self.member("freezer") else {
+            return Ok(FreezerState::Undefined);
         };
         let file = if member.unified {
             "cgroup.freeze"
         } else {
             "freezer.state"
         };
-        Ok(match dir.read_if_present(file)?.as_deref().map(str::trim) {
+        let text = Dir::by_path(&member.path).read_if_present(file)?;
+        Ok(match text.as_deref().map(str::trim) {
             None => FreezerState::Undefined,
             Some("0" | "THAWED") => FreezerState::Thawed,
             Some(_) => FreezerState::Frozen,

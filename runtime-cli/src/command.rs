@@ -20,6 +20,7 @@ mod start;
 mod state;
 mod update;
 
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 
 use libcontainer::{Container, ProcessOptions, Terminal};
@@ -42,9 +43,11 @@ pub(crate) struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// The container that the first operand names.
-    fn container(&self) -> Result<Container, Failure> {
-        Ok(Container::load(&self.settings.root, &self.id())?)
+    /// The container that the first operand names. It is never dropped: the kernel closes what it has
+    /// open when the program ends, without being asked for each.
+    fn container(&self) -> Result<ManuallyDrop<Container>, Failure> {
+        let container = Container::load(&self.settings.root, &self.id())?;
+        Ok(ManuallyDrop::new(container))
     }
 
     /// How a process is to be connected, as the options that `create`, `run` and `exec` share say.

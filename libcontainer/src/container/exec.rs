@@ -78,8 +78,8 @@ impl Container {
     /// program cannot be executed.
     pub fn exec(&self, mut exec: Exec) -> Result<Process> {
         exec.options.check_sealed()?;
-        self.check_executable(exec.ignore_paused)?;
         let first = self.first_process()?.ok_or_else(stopped)?;
+        self.check_not_paused(exec.ignore_paused)?;
         let mut warnings = exec.options.take_warnings();
         let (spec, tolerated) = spec::load(self.config.bytes())?;
         warnings.extend(tolerated);
@@ -142,16 +142,14 @@ impl Container {
         bear(plan, cradle)
     }
 
-    /// The texts are runc's.
-    fn check_executable(&self, ignore_paused: bool) -> Result<()> {
-        match self.status()? {
-            Status::Stopped => Err(stopped()),
-            Status::Paused if !ignore_paused => Err(Error::new(
+    fn check_not_paused(&self, ignore_paused: bool) -> Result<()> {
+        if !ignore_paused && self.is_frozen() {
+            return Err(Error::new(
                 ErrorKind::WrongState,
                 "cannot exec in a paused container (use --ignore-paused to override)",
-            )),
-            _ => Ok(()),
+            ));
         }
+        Ok(())
     }
 
     fn exec_plan(&self, spec: &Spec, exec: &Exec) -> Result<Plan> {
@@ -185,6 +183,7 @@ impl Container {
     }
 }
 
+/// The texts of both errors are runc's.
 fn stopped() -> Error {
     Error::new(ErrorKind::WrongState, "cannot exec in a stopped container")
 }

@@ -110,16 +110,18 @@ impl Container {
         if self.creating && is_creating(&self.directory) {
             return Ok(Status::Creating);
         }
-        if matches!(
-            self.cgroup().freezer_state(),
-            Ok(cgroups::FreezerState::Frozen)
-        ) {
+        if self.is_frozen() {
             return Ok(Status::Paused);
         }
         Ok(match StartFifo::is_there(&*self.directory) {
             true => Status::Created,
             false => Status::Running,
         })
+    }
+
+    pub(crate) fn is_frozen(&self) -> bool {
+        let state = self.cgroup().freezer_state();
+        matches!(state, Ok(cgroups::FreezerState::Frozen))
     }
 
     /// The first process, unless it has ended. The number is checked after the descriptor was

@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+use std::mem::ManuallyDrop;
+
 use libcontainer::{Container, ErrorKind};
 
 use super::Context;
@@ -24,7 +26,7 @@ pub(super) fn delete(context: &Context<'_>) -> Result<Status, Failure> {
             Ok(Status::Success)
         }
         container => {
-            remove(container?, force, context.log)?;
+            remove(ManuallyDrop::into_inner(container?), force, context.log)?;
             Ok(Status::Success)
         }
     }

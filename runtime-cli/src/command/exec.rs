@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+use std::mem::ManuallyDrop;
+
 use libcontainer::container::ExecChanges;
 use libcontainer::{Exec, ExecProcess, spec};
 
@@ -39,7 +41,7 @@ fn perform(context: &Context<'_>) -> Result<Status, Failure> {
         options = options.window_size(size);
     }
     let foreground = Foreground::new(false)?;
-    let mut process = container.exec(request.process(options))?;
+    let mut process = ManuallyDrop::new(container.exec(request.process(options))?);
     Ok(foreground.attend(&mut process)?.into())
 }
 
