@@ -48,10 +48,9 @@ const MADV_POPULATE_WRITE: usize = 23;
 unsafe extern "C" {
     /// The first of the program's variables.
     static data_start: u8;
-    /// The linker's: where the program's constants begin, and behind them its functions.
+    /// `link/order.ld` puts these around what commands execute.
     #[cfg(ordered)]
-    static __executable_start: u8;
-    /// `link/order.ld` puts this behind what commands execute.
+    static executed_start: u8;
     #[cfg(ordered)]
     static executed_end: u8;
 }
@@ -71,9 +70,6 @@ static READ_ONLY: MountAttr = MountAttr {
     propagation: 0,
     userns: 0,
 };
-
-/// The environment of the next execution. Used once, before there can be a second thread.
-static mut ENVIRONMENT: [*const c_char; ROOM] = [ptr::null(); ROOM];
 
 /// Keeps the entry, which only the linker names.
 #[used]
@@ -125,7 +121,8 @@ unsafe fn seal(stack: *const usize) -> bool {
         if !enters_container(argv, count) {
             return false;
         }
-        let environment = (&raw mut ENVIRONMENT).cast::<*const c_char>();
+        // The heap is not used yet, and will begin with whatever is there.
+        let environment = memory::start() as *mut *const c_char;
         let mut length = 0;
         loop {
             let variable = ptr::read_volatile(envp.add(length));
@@ -177,7 +174,7 @@ fn bring(stack: Option<usize>) {
     range(stack - STACK, stack, MADV_POPULATE_WRITE);
     #[cfg(ordered)]
     range(
-        (&raw const __executable_start) as usize,
+        (&raw const executed_start) as usize / PAGE * PAGE,
         (&raw const executed_end) as usize,
         MADV_POPULATE_READ,
     );
