@@ -9,7 +9,8 @@
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
-use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::AtomicUsize;
+use core::sync::atomic::Ordering::{AcqRel, Relaxed};
 use std::alloc::System;
 
 /// What `run` allocates on cgroup v1 with nine hierarchies, and with room to spare on v2 (bytes).
@@ -19,6 +20,9 @@ const OWN: usize = 112 << 10;
 const LIBRARY: usize = 1 << 20;
 /// How much the C library's start touches of its part.
 const LIBRARY_START: usize = 20 << 10;
+
+/// What sbrk(2) returns for "no".
+const FAILED: usize = usize::MAX;
 
 /// How much of the heap, from [`start`] on, a command that enters a container touches.
 pub(crate) const TOUCHED: usize = OWN + LIBRARY_START;
@@ -57,7 +61,7 @@ fn own_offset(memory: *mut u8) -> Option<usize> {
 
 /// Moves the end of the program's part from `old` to `new`, if it is there.
 fn move_end(old: usize, new: usize) -> bool {
-    new <= OWN && OWN_END.compare_exchange(old, new, Relaxed, Relaxed).is_ok()
+    new <= OWN && OWN_END.compare_exchange(old, new, AcqRel, Relaxed).is_ok()
 }
 
 /// What the C library calls for more memory, or to return some (sbrk(2)), in place of its own. It is
@@ -71,7 +75,7 @@ extern "C" fn __sbrk(increment: isize) -> *mut c_void {
             LIBRARY_END.store(next, Relaxed);
             at(end).cast()
         }
-        _ => core::ptr::without_provenance_mut(usize::MAX),
+        _ => core::ptr::without_provenance_mut(FAILED),
     }
 }
 
@@ -79,10 +83,10 @@ extern "C" fn __sbrk(increment: isize) -> *mut c_void {
 // SAFETY: as above.
 #[unsafe(no_mangle)]
 extern "C" fn _dl_early_allocate(size: usize) -> *mut c_void {
-    let all = size.checked_next_multiple_of(align_of::<u128>());
-    match all.map(usize::cast_signed) {
-        Some(size) if size >= 0 => __sbrk(size),
-        _ => core::ptr::null_mut(),
+    let all = size.next_multiple_of(align_of::<u128>());
+    match __sbrk(all.cast_signed()) {
+        memory if memory as usize == FAILED => core::ptr::null_mut(),
+        memory => memory,
     }
 }
 
@@ -105,7 +109,7 @@ unsafe impl GlobalAlloc for Heap {
                 // SAFETY: the caller's promises are the same.
                 return unsafe { System.alloc(layout) };
             }
-            match OWN_END.compare_exchange_weak(end, next, Relaxed, Relaxed) {
+            match OWN_END.compare_exchange_weak(end, next, AcqRel, Relaxed) {
                 Ok(_) => return at(begin),
                 Err(now) => end = now,
             }

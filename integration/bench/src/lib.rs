@@ -41,7 +41,7 @@ pub fn command(arguments: &[String]) -> Result<ExitCode, String> {
     let (name, rest) = arguments
         .split_first()
         .ok_or("usage: bench measure|report|budget|order OPTION…")?;
-    sys::keep_inherited_descriptors().map_err(|err| format!("inherited descriptors: {err}"))?;
+    sys::leave_inheritance().map_err(|err| format!("descriptors and signals: {err}"))?;
     match name.as_str() {
         "measure" => {
             let options = options::measure(rest).map_err(|err| err.to_string())?;

@@ -3,6 +3,7 @@
 use crate::sample::Usage;
 use integration::sys;
 use nix::errno::Errno;
+use nix::sys::signal::{SigHandler, Signal};
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
@@ -49,16 +50,21 @@ pub fn wait(pid: i32, limit: Duration) -> io::Result<Ended> {
     Ok(Ended { status, usage })
 }
 
-/// Keeps inherited descriptors from what is measured: a number that is taken there changes which
-/// others are neighbours, and so how many calls close them.
+/// Keeps from what is measured what the caller left behind. A descriptor changes which others are
+/// neighbours, and so how many calls close them; a signal that is ignored (nohup(1), a shell's `&`) is
+/// one more call, for a container's process begins with none.
 ///
 /// # Errors
 /// As close_range(2) with `CLOSE_RANGE_CLOEXEC` (Linux 5.11).
-pub fn keep_inherited_descriptors() -> io::Result<()> {
+pub fn leave_inheritance() -> io::Result<()> {
     let flags = libc::CLOSE_RANGE_CLOEXEC;
     // SAFETY: it takes integers, and closes nothing in this process.
     let rc = unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, flags) };
     Errno::result(rc)?;
+    for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT] {
+        // SAFETY: the default is no handler.
+        unsafe { nix::sys::signal::signal(signal, SigHandler::SigDfl) }?;
+    }
     Ok(())
 }
 
