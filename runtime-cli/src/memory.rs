@@ -15,6 +15,9 @@ use std::alloc::System;
 
 /// What `run` allocates on cgroup v1 with nine hierarchies, and with room to spare on v2 (bytes).
 const OWN: usize = 112 << 10;
+/// As malloc(3) aligns everything. Crates count on it where they ask for bytes: nix puts control
+/// messages of sendmsg(2) there.
+const ALIGNMENT: usize = 16;
 /// What the C library gets: its own start and some hundred KiB of allocator, which asks for 132 KiB at
 /// once. Without more of it that takes from the kernel (mmap(2)).
 const LIBRARY: usize = 1 << 20;
@@ -103,7 +106,7 @@ unsafe impl GlobalAlloc for Heap {
         let mut end = OWN_END.load(Relaxed);
         loop {
             // The room's own alignment is that of a page; larger ones are not for short commands.
-            let begin = end.next_multiple_of(layout.align());
+            let begin = end.next_multiple_of(layout.align().max(ALIGNMENT));
             let next = begin.saturating_add(layout.size());
             if next > OWN || layout.align() > 4096 {
                 // SAFETY: the caller's promises are the same.
