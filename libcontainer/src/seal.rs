@@ -6,7 +6,7 @@
 //! file's mount, which vanishes with the descriptor: what `/proc/self/exe` leads to can be written
 //! by nobody. Where such a clone cannot be had, a sealed copy in memory takes its place.
 
-use std::ffi::{CStr, CString, OsString};
+use std::ffi::{CStr, OsString};
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -19,7 +19,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::statvfs::{FsFlags, statvfs};
 
 use crate::error::{Error, Result};
-use crate::plan::cstrings::CStringArray;
+use crate::plan::cstrings::{CStringArray, c_string};
 use crate::sys;
 
 const OWN_FILE: &CStr = c"/proc/self/exe";
@@ -45,7 +45,7 @@ pub fn seal() -> Result<()> {
         return Ok(());
     }
     let file = read_only_clone().or_else(|_| sealed_copy())?;
-    let argv = CStringArray::new(std::env::args_os().filter_map(c_string).collect());
+    let argv = array(std::env::args_os());
     let mark = OsString::from(format!("{MARK}=1"));
     let environment = std::env::vars_os()
         .filter(|(name, _)| name != MARK)
@@ -55,7 +55,7 @@ pub fn seal() -> Result<()> {
             entry.push(value);
             entry
         });
-    let envp = CStringArray::new(environment.chain([mark]).filter_map(c_string).collect());
+    let envp = array(environment.chain([mark]));
     Err(Error::fault(
         WHOSE,
         sys::process::execute_descriptor(file.as_fd(), &argv, &envp),
@@ -124,10 +124,10 @@ fn sealed_copy() -> Result<OwnedFd> {
     Ok(copy.into())
 }
 
-fn c_string(string: OsString) -> Option<Box<CStr>> {
-    CString::new(string.into_vec())
-        .ok()
-        .map(CString::into_boxed_c_str)
+/// None of the strings comes with a zero inside, since the kernel passed them.
+fn array(strings: impl Iterator<Item = OsString>) -> CStringArray {
+    let strings = strings.filter_map(|string| c_string(string.into_vec()).ok());
+    CStringArray::new(strings.collect())
 }
 
 fn failed(call: &str, error: impl Into<std::io::Error>) -> Error {

@@ -26,6 +26,7 @@ const OWN_FILE: &[u8] = b"/proc/self/exe\0";
 
 /// More variables than any caller passes; with more, the ordinary start does it.
 const ROOM: usize = 1024;
+const _: () = assert!(ROOM * size_of::<*const c_char>() <= memory::TOUCHED);
 
 /// How much of its stack a command that enters a container is sure to touch (bytes).
 const STACK: usize = 48 << 10;
@@ -45,6 +46,7 @@ const AT_EUID: usize = 12;
 const MADV_POPULATE_READ: usize = 22;
 const MADV_POPULATE_WRITE: usize = 23;
 
+// SAFETY: places that the linker names; only their addresses are used.
 unsafe extern "C" {
     /// The first of the program's variables.
     static data_start: u8;
@@ -95,8 +97,7 @@ unsafe extern "C" fn oxrun_start() -> ! {
     )
 }
 
-/// Executes the program from a read-only clone of its file's mount. Returns where that is not wanted,
-/// or fails.
+/// All that comes before the C library: the seal, then the pages.
 ///
 /// # Safety
 /// `stack` is what the kernel passes a new program: the number of its arguments, those and a null, the
@@ -156,25 +157,24 @@ unsafe fn seal(stack: *const usize) -> bool {
 /// one. Kernels before 5.14 cannot, and it need not be.
 fn bring(stack: Option<usize>) {
     const PAGE: usize = 4096;
-    let variables = (&raw const data_start) as usize / PAGE * PAGE;
     let range = |start: usize, end: usize, advice: usize| {
+        let start = start / PAGE * PAGE;
         // SAFETY: nothing changes but who brings the pages.
         unsafe { system_call(SYS_MADVISE, start, end - start, advice, 0, 0) };
     };
-    let heap = if stack.is_some() {
-        memory::TOUCHED
-    } else {
-        memory::TOUCHED_BY_SHORT
+    let heap = match stack {
+        Some(_) => memory::TOUCHED,
+        None => memory::TOUCHED_BY_SHORT,
     };
+    let variables = (&raw const data_start) as usize;
     range(variables, memory::start() + heap, MADV_POPULATE_WRITE);
     let Some(stack) = stack else {
         return;
     };
-    let stack = stack / PAGE * PAGE;
     range(stack - STACK, stack, MADV_POPULATE_WRITE);
     #[cfg(ordered)]
     range(
-        (&raw const executed_start) as usize / PAGE * PAGE,
+        (&raw const executed_start) as usize,
         (&raw const executed_end) as usize,
         MADV_POPULATE_READ,
     );

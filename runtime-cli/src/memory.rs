@@ -40,6 +40,7 @@ struct Room(UnsafeCell<[u8; OWN + LIBRARY]>);
 unsafe impl Sync for Room {}
 
 /// `link/heap.ld` puts it behind all other variables.
+// SAFETY: zero at first and written to, as all of `.bss` is; nothing else is in this section.
 #[unsafe(link_section = ".bss.heap")]
 static ROOM: Room = Room(UnsafeCell::new([0; OWN + LIBRARY]));
 /// Where in the room the program's part is free.
@@ -86,7 +87,7 @@ extern "C" fn __sbrk(increment: isize) -> *mut c_void {
 // SAFETY: as above.
 #[unsafe(no_mangle)]
 extern "C" fn _dl_early_allocate(size: usize) -> *mut c_void {
-    let all = size.next_multiple_of(align_of::<u128>());
+    let all = size.next_multiple_of(ALIGNMENT);
     match __sbrk(all.cast_signed()) {
         memory if memory as usize == FAILED => core::ptr::null_mut(),
         memory => memory,

@@ -5,7 +5,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -16,7 +16,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::unix_socket::retry;
-use crate::plan::cstrings::CStringArray;
+use crate::plan::cstrings::{CStringArray, c_string};
 use crate::plan::render;
 use crate::sys::{self, Call, Fault, descriptor, file, process, signal};
 
@@ -305,10 +305,7 @@ pub(super) fn c_strings<'a>(
     let strings: Result<Vec<Box<CStr>>, usize> = texts
         .into_iter()
         .enumerate()
-        .map(|(index, text)| match CString::new(text) {
-            Ok(text) => Ok(text.into_boxed_c_str()),
-            Err(_) => Err(index),
-        })
+        .map(|(index, text)| c_string(text).map_err(|_| index))
         .collect();
     strings.map(CStringArray::new)
 }

@@ -2,12 +2,12 @@
 
 #![forbid(unsafe_code)]
 
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::step::{Entry, Slot, Step};
-use super::{Open, OpenKind};
+use super::{Open, OpenKind, cstrings};
 use crate::error::{Error, Result};
 
 /// The longest path that the kernel takes, its zero byte included.
@@ -56,11 +56,9 @@ impl Builder {
     }
 }
 
-/// A string of the configuration as the kernel wants it. No `CString`, which writes a zero into what
-/// it owned: to a page that the child may share.
+/// A string of the configuration as the kernel wants it.
 pub(crate) fn c_string(field: &str, value: impl AsRef<[u8]>) -> Result<Box<CStr>> {
-    CString::new(value.as_ref())
-        .map(CString::into_boxed_c_str)
+    cstrings::c_string(value.as_ref())
         .map_err(|_| Error::config(field, "must not contain a zero byte"))
 }
 

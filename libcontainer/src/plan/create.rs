@@ -157,7 +157,7 @@ fn names(b: &mut Builder, spec: &Spec) -> Result<()> {
         let Some(name) = name.as_deref().filter(|name| !name.is_empty()) else {
             continue;
         };
-        let name = c_string(field, name)?.to_bytes().to_vec();
+        let name = c_string(field, name)?.into_c_string().into_bytes();
         let step = if field == "hostname" {
             Step::Hostname(name)
         } else {

@@ -2,7 +2,13 @@
 
 #![allow(unsafe_code)] // only the two `unsafe impl`s: a raw pointer makes the type neither Send nor Sync
 
-use std::ffi::{CStr, CString, c_char};
+use std::ffi::{CStr, CString, NulError, c_char};
+
+/// The bytes with a zero behind. No `CString`, which writes a zero into what it owned when it is
+/// dropped: to a page that the child may share.
+pub(crate) fn c_string(bytes: impl Into<Vec<u8>>) -> Result<Box<CStr>, NulError> {
+    CString::new(bytes).map(CString::into_boxed_c_str)
+}
 
 /// C strings together with the null-ended array of pointers to them.
 pub struct CStringArray {
@@ -21,11 +27,7 @@ impl CStringArray {
     pub fn new(strings: Vec<Box<CStr>>) -> Self {
         let strings: Vec<Box<[u8]>> = strings
             .into_iter()
-            .map(|string| {
-                CString::from(string)
-                    .into_bytes_with_nul()
-                    .into_boxed_slice()
-            })
+            .map(|string| string.into_c_string().into_bytes_with_nul().into())
             .collect();
         let pointers = strings
             .iter()

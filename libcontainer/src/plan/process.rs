@@ -60,7 +60,7 @@ pub(crate) fn labels(b: &mut Builder, context: &Context<'_>) -> Result<()> {
             field,
             Step::WriteProc {
                 alternatives: vec![c"self/attr/apparmor/exec".into(), c"self/attr/exec".into()],
-                value: profile.to_bytes().to_vec(),
+                value: profile.into_c_string().into_bytes(),
             },
         );
     }
@@ -88,7 +88,7 @@ fn selinux_label(context: &Context<'_>) -> Result<Option<Vec<u8>>> {
             "selinux label is specified in config, but selinux is disabled or not supported",
         ));
     }
-    Ok(Some(c_string(field, label)?.to_bytes().to_vec()))
+    Ok(Some(c_string(field, label)?.into_c_string().into_bytes()))
 }
 
 /// A keyring of its own, so that the container does not see the caller's keys.

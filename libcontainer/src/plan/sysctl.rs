@@ -45,7 +45,7 @@ pub(crate) fn plan(b: &mut Builder, spec: &Spec) -> Result<()> {
         let path = format!("sys/{}", path(&field, key)?);
         let step = Step::WriteProc {
             alternatives: vec![c_path(&field, path.as_ref())?],
-            value: c_string(&field, value)?.to_bytes().to_vec(),
+            value: c_string(&field, value)?.into_c_string().into_bytes(),
         };
         b.step(field, step);
     }
