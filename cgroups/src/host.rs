@@ -22,8 +22,8 @@ const UNIFIED: &str = "/sys/fs/cgroup";
 const BESIDE_V1: &str = "/sys/fs/cgroup/unified";
 const MOUNTINFO: &str = "/proc/self/mountinfo";
 
-/// How much of the mount table is read before a first look at it: most tables are shorter.
-const BEGINNING: usize = 12 << 10;
+/// How much of the mount table is read before a first look at it: less than one read gives of a long one.
+const BEGINNING: usize = 3 << 10;
 /// No table is longer; what is beyond it is not read.
 const LONGEST_TABLE: usize = 64 << 20;
 

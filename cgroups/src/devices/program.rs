@@ -29,7 +29,6 @@ impl Instruction {
 }
 
 // Classes, sizes and operations (Documentation/bpf/standardization/instruction-set.rst).
-const LOAD_HALF: u8 = 0x69;
 const LOAD_WORD: u8 = 0x61;
 const MOVE32: u8 = 0xb4;
 const JUMP: u8 = 0x05;
@@ -46,23 +45,19 @@ const EXIT: u8 = 0x95;
 // Registers.
 const RESULT: u8 = 0;
 const CONTEXT: u8 = 1;
-/// The first word of the context: the access above, the kind below.
+/// The first word of the context: the access in the upper half, the kind's one bit in the lower.
 const ACCESS: u8 = 2;
-const KIND: u8 = 3;
-const MAJOR: u8 = 4;
-const MINOR: u8 = 5;
-
-/// Where the lower half of the context's first word is.
-const KIND_OFFSET: i16 = if cfg!(target_endian = "big") { 2 } else { 0 };
+const MAJOR: u8 = 3;
+const MINOR: u8 = 4;
 
 /// How many exceptions share an end: their jumps to it must fit into 16 bits.
 const CHUNK: usize = 1000;
 
-/// `BPF_DEVCG_DEV_BLOCK` and `BPF_DEVCG_DEV_CHAR`.
-fn kind_number(kind: Kind) -> u32 {
+/// The bit of the other kind: `BPF_DEVCG_DEV_BLOCK` is 1, `BPF_DEVCG_DEV_CHAR` is 2.
+fn other_kind(kind: Kind) -> u32 {
     match kind {
-        Kind::Block => 1,
-        Kind::Char => 2,
+        Kind::Block => 2,
+        Kind::Char => 1,
     }
 }
 
@@ -110,7 +105,6 @@ pub fn compile(list: &AccessList) -> Vec<Instruction> {
         code: vec![
             op(MOVE32, RESULT, 0, 0, u32::from(!list.allow_by_default)),
             op(LOAD_WORD, ACCESS, CONTEXT, 0, 0),
-            op(LOAD_HALF, KIND, CONTEXT, KIND_OFFSET, 0),
             op(LOAD_WORD, MAJOR, CONTEXT, 4, 0),
             op(LOAD_WORD, MINOR, CONTEXT, 8, 0),
         ],
@@ -204,7 +198,7 @@ impl Program {
         for its in rest.chunk_by(|a, b| a.kind == b.kind) {
             let other = its
                 .first()
-                .map(|first| self.jump(JUMP32_NOT_EQUAL, KIND, kind_number(first.kind)));
+                .map(|first| self.jump(JUMP32_ANY_BIT, ACCESS, other_kind(first.kind)));
             for group in its.chunk_by(|a, b| a.major == b.major) {
                 if self.major(group) {
                     break;

@@ -122,7 +122,7 @@ impl Child<'_> {
             return Ok(());
         }
         self.known.clear();
-        (self.spare_null, self.spare_empty, self.entered) = (None, None, None);
+        self.entered = None;
         let mut kept = [self.root, self.null, self.empty].map(|kept| kept.map_or(0, number));
         kept.sort_unstable();
         let first = self.first_own.unsigned_abs();
@@ -142,7 +142,6 @@ impl Child<'_> {
     /// What is forgotten before its number is closed.
     fn forget(&mut self) {
         (self.root, self.null, self.empty) = (None, None, None);
-        (self.spare_null, self.spare_empty) = (None, None);
         self.known.clear();
     }
 }

@@ -45,9 +45,9 @@ impl Child<'_> {
         if file::status(target)?.is_directory() {
             self.mask_directory(path, target)
         } else {
-            let null = self.null_tree()?;
+            let null = self.null_tree(None)?;
             mount::attach(null, target)?;
-            self.attached_null();
+            self.null_is_attached = true;
             Ok(())
         }
     }
@@ -88,17 +88,15 @@ impl Child<'_> {
     }
 
     fn cover_file_at(&mut self, path: &CStr) -> Result<()> {
-        let null = self.null_tree()?;
+        let null = self.null_tree(Some(path))?;
         mount::attach_at_path(null, path)?;
-        self.attached_null();
+        self.null_is_attached = true;
         Ok(())
     }
 
     fn cover_directory_at(&mut self, path: &CStr) -> Result<()> {
-        if let Some(empty) = self.empty_tree()? {
-            mount::attach_at_path(empty, path)?;
-            self.spare_empty = None;
-            return Ok(());
+        if let Some(empty) = self.empty_tree(Some(path))? {
+            return mount::attach_at_path(empty, path);
         }
         let mut covered = NameText::new();
         covered.push(path.to_bytes())?;
@@ -107,41 +105,31 @@ impl Child<'_> {
         Ok(())
     }
 
-    /// A mount of the null device that is not attached. A detached tree cannot be cloned before kernel
-    /// 6.15, an attached one can.
-    fn null_tree(&mut self) -> Result<BorrowedFd<'static>> {
+    /// A mount of the null device that is not attached, for a path if that is there. A detached tree
+    /// cannot be cloned before kernel 6.15, an attached one can.
+    fn null_tree(&self, path: Option<&CStr>) -> Result<BorrowedFd<'static>> {
         let null = self.null.ok_or(Fault::new(Call::MissingDescriptor, 0))?;
         if !self.null_is_attached {
             return Ok(null);
         }
-        if self.spare_null.is_none() {
-            self.spare_null = Some(self.leave(mount::clone_tree(null, c"", false)?));
-        }
-        Ok(self.spare_null.unwrap_or(null))
+        path.map_or(Ok(()), is_there)?;
+        Ok(self.leave(mount::clone_tree(null, c"", false)?))
     }
 
-    fn attached_null(&mut self) {
-        self.null_is_attached = true;
-        self.spare_null = None;
-    }
-
-    /// A mount of the empty directory that is not attached, where one is attached already.
-    fn empty_tree(&mut self) -> Result<Option<BorrowedFd<'static>>> {
-        if self.spare_empty.is_some() {
-            return Ok(self.spare_empty);
-        }
-        let clone = match (self.empty, &self.empty_path) {
-            (Some(empty), _) => mount::clone_tree(empty, c"", false)?,
-            (None, Some(path)) => mount::clone_tree(descriptor::CWD, path.as_cstr(), false)?,
+    /// A mount of the empty directory that is not attached, where one is attached already, for a path
+    /// if that is there.
+    fn empty_tree(&self, path: Option<&CStr>) -> Result<Option<BorrowedFd<'static>>> {
+        let (at, name) = match (self.empty, &self.empty_path) {
+            (Some(empty), _) => (empty, c""),
+            (None, Some(path)) => (descriptor::CWD, path.as_cstr()),
             (None, None) => return Ok(None),
         };
-        self.spare_empty = Some(self.leave(clone));
-        Ok(self.spare_empty)
+        path.map_or(Ok(()), is_there)?;
+        Ok(Some(self.leave(mount::clone_tree(at, name, false)?)))
     }
 
     fn mask_directory(&mut self, path: &CStr, target: BorrowedFd<'_>) -> Result<()> {
-        if let Some(empty) = self.empty_tree()? {
-            self.spare_empty = None;
+        if let Some(empty) = self.empty_tree(None)? {
             return mount::attach(empty, target);
         }
         self.at_root = false;
@@ -193,6 +181,12 @@ impl Child<'_> {
             Err(fault) => Err(fault),
         }
     }
+}
+
+/// Asked before a tree is cloned for a path: closing one that is attached nowhere waits for a grace
+/// period of RCU.
+fn is_there(path: &CStr) -> Result<()> {
+    file::status_at(descriptor::CWD, path, libc::AT_SYMLINK_NOFOLLOW).map(drop)
 }
 
 /// Covers a directory, the working one or one at an absolute path, with an empty read-only one, as

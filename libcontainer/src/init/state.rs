@@ -70,10 +70,6 @@ pub(super) struct Child<'a> {
     pub empty: Option<BorrowedFd<'static>>,
     /// Where it was attached first, in the child's own procfs or sysfs.
     pub empty_path: Option<NameText>,
-    /// Clones of `null` and `empty` that were made for a path where nothing is.
-    pub spare_null: Option<BorrowedFd<'static>>,
-    /// See `spare_null`.
-    pub spare_empty: Option<BorrowedFd<'static>>,
     /// Whether the container's root is the process's own by now.
     pub has_own_root: bool,
     /// Whether the working directory is that root.
@@ -145,8 +141,6 @@ impl<'a> Child<'a> {
             null_in_dev: false,
             empty: None,
             empty_path: None,
-            spare_null: None,
-            spare_empty: None,
             has_own_root: false,
             at_root: false,
             own_proc: false,
