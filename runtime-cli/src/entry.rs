@@ -97,6 +97,14 @@ unsafe extern "C" fn oxrun_start() -> ! {
     )
 }
 
+/// Where the program's file lies, for the C library: not known. It would read a link in procfs at every
+/// start, for programs that load libraries from beside their file.
+// SAFETY: the C library's own is left out by the linker, since nothing else of that file is used.
+#[unsafe(no_mangle)]
+extern "C" fn _dl_get_origin() -> *const c_char {
+    ptr::without_provenance(usize::MAX)
+}
+
 /// All that comes before the C library: the seal, then the pages.
 ///
 /// # Safety
