@@ -24,6 +24,12 @@ pub(super) const CASES: &[Case] = &[
         by_descriptor,
     )
     .needs(STRACE),
+    case(
+        "syscalls/no-loose-tree",
+        "run: each mount that is made lies somewhere",
+        no_loose_tree,
+    )
+    .needs(STRACE),
 ];
 
 const STRACE: &[Need] = &[Need::Program("strace")];
@@ -200,4 +206,32 @@ fn by_path(text: &str, is_made: impl Fn(&str) -> bool) -> bool {
     let opens = ["open(", "openat(", "openat2("];
     let opened = opens.iter().any(|call| text.starts_with(call));
     opened && text.contains("\"/proc") && !text.contains("RESOLVE_IN_ROOT")
+}
+
+/// Closing a mount that lies nowhere makes the kernel wait for a grace period of RCU. The seal's is the
+/// only one: it comes before the program that makes the container.
+fn no_loose_tree(t: &Test) {
+    const CALLS: &str = "trace=execve,execveat,clone3,clone,open_tree,fsmount,move_mount";
+    let lines = trace(t, &t.bundle().args(["true"]), &["-e", CALLS]);
+    let birth = lines
+        .iter()
+        .position(|line| line.name().starts_with("clone"))
+        .expect("a clone");
+    let begin = lines[..birth]
+        .iter()
+        .rposition(|line| line.name().starts_with("exec"))
+        .expect("an execution");
+    let succeeded = |line: &&Line| !line.text.contains(" = -1 ");
+    // open_tree_attr, which this strace may not know.
+    let makes = ["open_tree", "open_tree_attr", "syscall_0x1d3", "fsmount"];
+    let done: Vec<_> = lines[begin..].iter().filter(succeeded).collect();
+    let count = |names: &[&str]| {
+        done.iter()
+            .filter(|line| names.contains(&line.name()))
+            .count()
+    };
+    let texts: Vec<_> = done.iter().map(|line| &line.text).collect();
+    let attached = count(&["move_mount"]);
+    assert!(attached > 0, "{texts:#?}");
+    assert_eq!(count(&makes), attached, "{texts:#?}");
 }
