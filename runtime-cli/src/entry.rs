@@ -9,6 +9,8 @@
 //! Nothing works here yet: no thread-local memory, no function of the C library, which chooses between
 //! implementations when it starts. Loops read by `read_volatile`, so that the compiler makes no call of
 //! `strlen` or `memcmp` of them, and no value has more than a few words, which it would copy by `memcpy`.
+//! Texts are numbers, which are parts of the instructions: one in the file's constants would bring the
+//! page fault for those, in a program that is about to be replaced.
 
 use core::arch::{asm, naked_asm};
 use core::ffi::c_char;
@@ -16,17 +18,24 @@ use core::ptr;
 
 use crate::memory;
 
-/// What tells the program that it was executed by this, as `libcontainer::seal` has it.
-const MARK: &[u8] = b"_OXRUN_SEALED=1\0";
-/// The commands that enter containers. One that is none, but a value of an option, does no harm.
-const RUN: &[u8] = b"run\0";
-const CREATE: &[u8] = b"create\0";
-const EXEC: &[u8] = b"exec\0";
-const OWN_FILE: &[u8] = b"/proc/self/exe\0";
+/// A text that fits into a number, with zeros behind it.
+const fn text(text: &[u8]) -> u128 {
+    assert!(text.len() < 16);
+    let (mut number, mut index) = (0, text.len());
+    while index > 0 {
+        index -= 1;
+        number = number << 8 | text[index] as u128;
+    }
+    number
+}
 
-/// More variables than any caller passes; with more, the ordinary start does it.
-const ROOM: usize = 1024;
-const _: () = assert!(ROOM * size_of::<*const c_char>() <= memory::TOUCHED);
+/// What tells the program that it was executed by this, as `libcontainer::seal` has it.
+const MARK: u128 = text(b"_OXRUN_SEALED=1");
+/// The commands that enter containers. One that is none, but a value of an option, does no harm.
+const RUN: u128 = text(b"run");
+const CREATE: u128 = text(b"create");
+const EXEC: u128 = text(b"exec");
+const OWN_FILE: u128 = text(b"/proc/self/exe");
 
 /// How much of its stack a command that enters a container is sure to touch (bytes).
 const STACK: usize = 48 << 10;
@@ -48,11 +57,11 @@ const MADV_POPULATE_WRITE: usize = 23;
 
 // SAFETY: places that the linker names; only their addresses are used.
 unsafe extern "C" {
-    /// The first of the program's variables.
-    static data_start: u8;
-    /// `link/order.ld` puts these around what commands execute.
+    /// Among the first of the program's variables: those that become read-only come before the others.
+    static __init_array_start: u8;
+    /// `link/order.ld` puts these behind what commands execute, which follows [`oxrun_start`].
     #[cfg(ordered)]
-    static executed_start: u8;
+    static executed_by_exec_end: u8;
     #[cfg(ordered)]
     static executed_end: u8;
 }
@@ -65,13 +74,6 @@ struct MountAttr {
     propagation: u64,
     userns: u64,
 }
-
-static READ_ONLY: MountAttr = MountAttr {
-    set: MOUNT_ATTR_RDONLY,
-    clear: 0,
-    propagation: 0,
-    userns: 0,
-};
 
 /// Keeps the entry, which only the linker names.
 #[used]
@@ -112,118 +114,157 @@ extern "C" fn _dl_get_origin() -> *const c_char {
 /// environment and a null, the auxiliary vector.
 unsafe extern "C" fn before_start(stack: *const usize) {
     // SAFETY: as promised.
-    let enters = unsafe { seal(stack) };
-    bring(enters.then_some(stack as usize));
+    let command = unsafe { seal(stack) };
+    bring(command, stack as usize);
 }
 
 /// Executes the program from a read-only clone of its file's mount. Returns where that is not wanted,
-/// or fails: whether the command enters a container.
+/// or fails.
 ///
 /// # Safety
 /// As of [`before_start`].
-unsafe fn seal(stack: *const usize) -> bool {
+unsafe fn seal(stack: *const usize) -> Command {
     // SAFETY: the kernel's layout, as promised.
     unsafe {
         let count = ptr::read_volatile(stack);
         let argv = stack.add(1).cast::<*const c_char>();
         let envp = argv.add(count).add(1);
-        if !enters_container(argv, count) {
-            return false;
+        let command = command(argv, count);
+        if command == Command::Short {
+            return command;
         }
-        // The heap is not used yet, and will begin with whatever is there.
-        let environment = memory::start() as *mut *const c_char;
-        let mut length = 0;
+        let mut end = envp;
         loop {
-            let variable = ptr::read_volatile(envp.add(length));
+            let variable = ptr::read_volatile(end);
             if variable.is_null() {
                 break;
             }
             // The sealed program itself, or a caller who says so: `seal` looks closer.
-            if is(variable, MARK) || length + 2 >= ROOM {
-                return true;
+            if is(variable, MARK) {
+                return command;
             }
-            environment.add(length).write_volatile(variable);
-            length += 1;
+            end = end.add(1);
         }
         // The kernel tells the user, so that nobody need be asked.
-        if auxiliary(envp.add(length).add(1).cast(), AT_EUID) != Some(0) {
-            return true;
+        let vector = end.add(1).cast();
+        if auxiliary(vector, AT_EUID) == Some(0)
+            && let Some(file) = read_only_clone()
+        {
+            execute_marked(file, argv, envp, end.cast_mut().cast());
         }
-        environment.add(length).write_volatile(MARK.as_ptr().cast());
-        environment.add(length + 1).write_volatile(ptr::null());
-        if let Some(file) = read_only_clone() {
-            let empty = OWN_FILE.as_ptr() as usize + OWN_FILE.len() - 1;
-            let (argv, environment) = (argv as usize, environment as usize);
-            system_call(SYS_EXECVEAT, file, empty, argv, environment, AT_EMPTY_PATH);
-        }
+        command
     }
-    true
+}
+
+/// Executes a file with [`MARK`] as one more variable. Returns only where that fails, with everything
+/// as it was.
+///
+/// # Safety
+/// `end` is the null behind the variables, which the auxiliary vector follows.
+unsafe fn execute_marked(
+    file: usize,
+    argv: *const *const c_char,
+    envp: *const *const c_char,
+    end: *mut usize,
+) {
+    let mark = MARK;
+    // SAFETY: the kernel has copied all of it before it gives the memory up; no other thread reads what
+    // is overwritten.
+    unsafe {
+        let behind = ptr::read_volatile(end.add(1));
+        ptr::write_volatile(end, (&raw const mark) as usize);
+        ptr::write_volatile(end.add(1), 0);
+        let empty = (&raw const mark) as usize + 15;
+        let (argv, envp) = (argv as usize, envp as usize);
+        system_call(SYS_EXECVEAT, file, empty, argv, envp, AT_EMPTY_PATH);
+        ptr::write_volatile(end, 0);
+        ptr::write_volatile(end.add(1), behind);
+    }
 }
 
 /// Has the kernel bring what will be touched anyway, in three calls in place of as many page faults
-/// as pages. `stack` is that of a command that enters a container: it touches more of all than another
-/// one. Kernels before 5.14 cannot, and it need not be.
-fn bring(stack: Option<usize>) {
+/// as pages. A command that enters a container touches more of all than another one. Kernels before
+/// 5.14 cannot, and it need not be.
+fn bring(command: Command, stack: usize) {
     const PAGE: usize = 4096;
     let range = |start: usize, end: usize, advice: usize| {
         let start = start / PAGE * PAGE;
         // SAFETY: nothing changes but who brings the pages.
         unsafe { system_call(SYS_MADVISE, start, end - start, advice, 0, 0) };
     };
-    let heap = match stack {
-        Some(_) => memory::TOUCHED,
-        None => memory::TOUCHED_BY_SHORT,
+    let heap = match command {
+        Command::Short => memory::TOUCHED_BY_SHORT,
+        _ => memory::TOUCHED,
     };
-    let variables = (&raw const data_start) as usize;
+    let variables = (&raw const __init_array_start) as usize;
     range(variables, memory::start() + heap, MADV_POPULATE_WRITE);
-    let Some(stack) = stack else {
+    if command == Command::Short {
         return;
-    };
+    }
     range(stack - STACK, stack, MADV_POPULATE_WRITE);
     #[cfg(ordered)]
-    range(
-        (&raw const executed_start) as usize,
-        (&raw const executed_end) as usize,
-        MADV_POPULATE_READ,
-    );
+    {
+        let end = match command {
+            Command::Exec => &raw const executed_by_exec_end,
+            _ => &raw const executed_end,
+        };
+        let start = oxrun_start as *const () as usize;
+        range(start, end as usize, MADV_POPULATE_READ);
+    }
 }
 
-/// Whether an argument is the name of a command that enters containers.
+/// What a command is to this file.
+#[derive(Clone, Copy, PartialEq)]
+enum Command {
+    /// It enters no container.
+    Short,
+    /// It enters one that is there.
+    Exec,
+    /// It makes one.
+    Run,
+}
+
+/// The command that one of the arguments names.
 ///
 /// # Safety
 /// There are `count` arguments.
-unsafe fn enters_container(argv: *const *const c_char, count: usize) -> bool {
+unsafe fn command(argv: *const *const c_char, count: usize) -> Command {
     let mut index = 1;
     while index < count {
         // SAFETY: `index` is below the number of arguments, each of which is text with a zero behind.
         unsafe {
             let argument = ptr::read_volatile(argv.add(index));
-            if is(argument, RUN) || is(argument, CREATE) || is(argument, EXEC) {
-                return true;
+            if is(argument, EXEC) {
+                return Command::Exec;
+            }
+            if is(argument, RUN) || is(argument, CREATE) {
+                return Command::Run;
             }
         }
         index += 1;
     }
-    false
+    Command::Short
 }
 
-/// Whether a text is the same as another one, which has its zero.
+/// Whether a text is this one.
 ///
 /// # Safety
-/// `text` ends with a zero.
-unsafe fn is(text: *const c_char, other: &[u8]) -> bool {
-    let (text, other, length) = (text.cast::<u8>(), other.as_ptr(), other.len());
-    let mut index = 0;
-    while index < length {
-        // SAFETY: the texts were equal until here, and the zero is the other's last byte.
-        let same =
-            unsafe { ptr::read_volatile(text.add(index)) == ptr::read_volatile(other.add(index)) };
-        if !same {
+/// `read` ends with a zero.
+unsafe fn is(read: *const c_char, text: u128) -> bool {
+    let (mut read, mut rest) = (read.cast::<u8>(), text);
+    loop {
+        let [byte, ..] = rest.to_le_bytes();
+        // SAFETY: the texts were the same until here, without a zero.
+        if unsafe { ptr::read_volatile(read) } != byte {
             return false;
         }
-        index += 1;
+        if byte == 0 {
+            return true;
+        }
+        rest >>= 8;
+        // SAFETY: as above.
+        read = unsafe { read.add(1) };
     }
-    true
 }
 
 /// A value of the auxiliary vector (getauxval(3)).
@@ -248,9 +289,16 @@ unsafe fn auxiliary(vector: *const usize, wanted: usize) -> Option<usize> {
 
 /// A detached, read-only clone of the mount of the program's own file.
 fn read_only_clone() -> Option<usize> {
-    let attributes = (&raw const READ_ONLY) as usize;
-    let path = OWN_FILE.as_ptr() as usize;
-    let empty = path + OWN_FILE.len() - 1;
+    let read_only = MountAttr {
+        set: MOUNT_ATTR_RDONLY,
+        clear: 0,
+        propagation: 0,
+        userns: 0,
+    };
+    let own_file = OWN_FILE;
+    let attributes = (&raw const read_only) as usize;
+    let path = (&raw const own_file) as usize;
+    let empty = path + 15;
     let flags = OPEN_TREE_CLONE | O_CLOEXEC;
     let size = size_of::<MountAttr>();
     // SAFETY: the path ends with a zero, and the structure is the kernel's, of this size.

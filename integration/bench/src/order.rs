@@ -3,7 +3,9 @@
 //! The kernel maps a program's file in pieces of 64 KiB around every page that is touched. What a
 //! short command executes is a fifth of the file, but lies everywhere in it: nearly all of the file
 //! would count as its memory, and be mapped, in fifty page faults more. So a script for the linker
-//! puts together what has been seen to be executed, in the order in which that happened.
+//! puts together what has been seen to be executed, in the order in which that happened, and within
+//! that what the same commands execute: pages that a command does not need are not brought for it, and
+//! the container's process, which has to map them anew, needs few pieces.
 
 use crate::arena::read_pid;
 use crate::bundles::Config;
@@ -13,13 +15,13 @@ use crate::measure::{Stage, isolate};
 use crate::options::Order as Options;
 use crate::steps::{self, Stop};
 use nix::unistd::Pid;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
 /// Prints, for a program that was linked with this map, patterns of the sections that its commands
-/// execute.
+/// execute, each behind letters for who does, see [`Who`].
 ///
 /// # Errors
 /// When a command fails or the map is none of lld's.
@@ -35,14 +37,24 @@ pub fn command(arguments: &[String], options: &Options) -> Result<ExitCode, Fail
     };
     let shown = |err: std::io::Error| format!("{}: {err}", options.map.display());
     let map = Map::parse(&fs::read_to_string(&options.map).map_err(shown)?)?;
-    for pattern in executed(options, dir, map)? {
-        println!("{pattern}");
+    for (pattern, who) in executed(options, dir, map)? {
+        println!("{who} {pattern}");
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// The sections of all commands, those of the shortest first.
-fn executed(options: &Options, dir: &Path, map: Map) -> Result<Vec<String>, Failure> {
+/// Who executes a section, as a letter; a capital one for the processes that a command makes.
+#[derive(Clone, Copy)]
+struct Who(char);
+
+const SHORT: Who = Who('s');
+const EXEC: Who = Who('e');
+const RUN: Who = Who('r');
+/// With Docker's configuration, which has more of everything.
+const RUN_MORE: Who = Who('d');
+
+/// The sections of all commands, those of the shortest first, with the letters of who executes them.
+fn executed(options: &Options, dir: &Path, map: Map) -> Result<Vec<(String, String)>, Failure> {
     let stage = Stage::prepare(&options.measure, dir)?;
     let arena = stage.arena();
     let mut contestants = arena.contestants.iter();
@@ -54,29 +66,30 @@ fn executed(options: &Options, dir: &Path, map: Map) -> Result<Vec<String>, Fail
     let waiting = arena.waiting(oxrun, Config::Default);
     let run = |verb| stage.launcher.run(&oxrun.words(verb, brief));
     let ended = || Launcher::wait(read_pid(brief)?);
-    let mut follow = |verb, place| {
+    let mut follow = |who, verb, place| {
         let words = oxrun.words(verb, place);
+        trail.begin(who);
         steps::walk(&stage.launcher, &words, &mut |pid, stop| {
             trail.pass(pid, stop);
         })
     };
     arena.start_waiting(oxrun, Config::Default)?;
-    follow(Verb::State, waiting)?;
-    follow(Verb::Run, brief)?;
-    follow(Verb::Exec, waiting)?;
-    follow(Verb::Kill, waiting)?;
+    follow(SHORT, Verb::State, waiting)?;
+    follow(RUN, Verb::Run, brief)?;
+    follow(EXEC, Verb::Exec, waiting)?;
+    follow(SHORT, Verb::Kill, waiting)?;
     arena.end_waiting(oxrun, Config::Default)?;
     // The container's process is never let go from single steps.
-    follow(Verb::Create, brief)?;
+    follow(RUN, Verb::Create, brief)?;
     run(Verb::End)?;
     ended()?;
     run(Verb::Delete)?;
     run(Verb::Create)?;
-    follow(Verb::Start, brief)?;
+    follow(SHORT, Verb::Start, brief)?;
     // It may have ended and been waited for among the processes that were followed.
     drop(ended());
-    follow(Verb::Delete, brief)?;
-    follow(Verb::Run, docker)?;
+    follow(SHORT, Verb::Delete, brief)?;
+    follow(RUN_MORE, Verb::Run, docker)?;
     Ok(trail.patterns)
 }
 
@@ -87,8 +100,12 @@ struct Trail {
     entry: u64,
     /// Processes that execute another program.
     others: HashSet<Pid>,
-    seen: HashSet<String>,
-    patterns: Vec<String>,
+    /// Who is followed, and the command's own process.
+    who: Who,
+    main: Option<Pid>,
+    /// Where in `patterns` which is.
+    places: HashMap<String, usize>,
+    patterns: Vec<(String, String)>,
 }
 
 impl Trail {
@@ -99,9 +116,15 @@ impl Trail {
             map,
             entry: u64::from_le_bytes(entry.ok_or("the program is no ELF file")?),
             others: HashSet::new(),
-            seen: HashSet::new(),
+            who: SHORT,
+            main: None,
+            places: HashMap::new(),
             patterns: Vec::new(),
         })
+    }
+
+    fn begin(&mut self, who: Who) {
+        (self.who, self.main) = (who, None);
     }
 
     fn pass(&mut self, pid: Pid, stop: Stop) {
@@ -118,11 +141,26 @@ impl Trail {
         if self.others.contains(&pid) {
             return;
         }
-        if let Some(pattern) = self.map.section(address)
-            && !self.seen.contains(pattern)
+        let Who(letter) = self.who;
+        let who = match *self.main.get_or_insert(pid) == pid {
+            true => letter,
+            false => letter.to_ascii_uppercase(),
+        };
+        if let Some(pattern) = self.map.section(address) {
+            self.note(pattern.to_owned(), who);
+        }
+    }
+
+    fn note(&mut self, pattern: String, who: char) {
+        let next = self.patterns.len();
+        let place = *self.places.entry(pattern.clone()).or_insert(next);
+        if place == next {
+            self.patterns.push((pattern, String::new()));
+        }
+        if let Some((_, all)) = self.patterns.get_mut(place)
+            && !all.contains(who)
         {
-            self.seen.insert(pattern.to_owned());
-            self.patterns.push(pattern.to_owned());
+            all.push(who);
         }
     }
 }
