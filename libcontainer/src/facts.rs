@@ -12,10 +12,8 @@ use crate::plan::step::NamespaceKind;
 pub struct Facts {
     /// Effective user id of the caller.
     pub euid: u32,
-    /// Effective group id of the caller.
+    /// Effective group id of a caller who is not root.
     pub egid: u32,
-    /// Whether its real and its saved group id are the same.
-    pub has_one_gid: bool,
     /// Whether the caller is in another user namespace than the host's first one: device nodes
     /// cannot be made there.
     pub in_user_namespace: bool,

@@ -34,7 +34,7 @@ use std::os::fd::RawFd;
 
 use crate::plan::Plan;
 use crate::plan::step::Step;
-use crate::sys::{descriptor, process, schedule};
+use crate::sys::{descriptor, process};
 use state::Child;
 
 /// Exit code of a child that failed and told its parent.
@@ -54,10 +54,10 @@ pub(crate) struct Inherited<'a> {
     /// The parent's end of it, of which the child must not keep a copy while it waits: it would never
     /// see the other side go.
     pub parents_sync: RawFd,
-    /// The FIFO of the state directory, opened `O_RDWR`; `None` where the parent says [`Go`].
-    ///
-    /// [`Go`]: crate::sync::Message::Go
+    /// The FIFO of the state directory, opened `O_RDWR`.
     pub gate: Option<RawFd>,
+    /// Without it, whether the parent says [`Go`](crate::sync::Message::Go).
+    pub waits: bool,
     /// `O_PATH` of the host's procfs, verified.
     pub proc: RawFd,
     /// cgroup v1 `tasks` files, opened for writing.
@@ -107,8 +107,8 @@ pub(crate) fn run(inherited: Inherited<'_>) -> ! {
         proc: Some(proc),
         parent: inherited.parent,
         parents_sync: Cell::new(Some(inherited.parents_sync)),
+        waits: inherited.waits,
         is_announced: inherited.is_announced,
-        umask: schedule::set_umask(0),
         has_hooks: steps
             .iter()
             .any(|entry| matches!(entry.step, Step::Hooks(_))),

@@ -25,7 +25,7 @@ mod undo;
 mod unix_socket;
 pub(crate) mod wait;
 
-pub(crate) use birth::{Child, Cradle, Entrance, Passage, bear};
+pub(crate) use birth::{Child, Cradle, Entrance, Passage, Start, bear};
 pub(crate) use net_devices::Moved as MovedDevices;
 pub(crate) use open::{Console, Descriptors, Given};
 pub(crate) use serve::{Parent, until_executed, until_ready};

@@ -9,6 +9,7 @@
 mod proxy;
 mod terminal;
 
+use std::mem::ManuallyDrop;
 use std::os::fd::AsFd;
 
 use libcontainer::{Exit, NotifySocket, Process, WindowSize};
@@ -49,7 +50,8 @@ pub(crate) fn caller_size() -> Option<WindowSize> {
 /// The caller's side of a process in the foreground.
 #[derive(Debug)]
 pub(crate) struct Foreground {
-    signals: SignalFd,
+    /// Left open: the program ends when there is nothing to attend to any more.
+    signals: ManuallyDrop<SignalFd>,
 }
 
 impl Foreground {
@@ -69,7 +71,9 @@ impl Foreground {
             prctl::set_child_subreaper(true)
                 .map_err(Failure::system("prctl PR_SET_CHILD_SUBREAPER"))?;
         }
-        Ok(Self { signals })
+        Ok(Self {
+            signals: ManuallyDrop::new(signals),
+        })
     }
 
     /// Waits for the end of the process. The caller's terminal is as it was when this returns.

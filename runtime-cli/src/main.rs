@@ -36,8 +36,16 @@ extern "C" fn main() -> core::ffi::c_int {
     if broken_pipe.thread_block().is_err() {
         return 1;
     }
-    let status = oxrun::main();
-    // Unlike a return from here this writes what is buffered for stdout.
+    end(oxrun::main())
+}
+
+/// Nothing is buffered, and nothing waits for the end: what the C library does then is only touching
+/// pages, which the container's process may share.
+#[cfg(begins_at_entry)]
+use entry::end;
+
+#[cfg(all(target_env = "gnu", not(begins_at_entry)))]
+fn end(status: u8) -> ! {
     #[allow(clippy::exit)]
     std::process::exit(status.into())
 }

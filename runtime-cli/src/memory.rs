@@ -22,7 +22,7 @@ const ALIGNMENT: usize = 16;
 /// once. Without more of it that takes from the kernel (mmap(2)).
 const LIBRARY: usize = 1 << 20;
 /// How much the C library's start touches of its part.
-const LIBRARY_START: usize = 20 << 10;
+const LIBRARY_START: usize = 8 << 10;
 
 /// What sbrk(2) returns for "no".
 const FAILED: usize = usize::MAX;
@@ -83,14 +83,17 @@ extern "C" fn __sbrk(increment: isize) -> *mut c_void {
     }
 }
 
-/// Where the C library gets the memory that belongs to its first thread, before it is ready.
+/// Where the C library gets the memory that belongs to its first thread, before it is ready: at the
+/// beginning of the program's part, which every command touches.
 // SAFETY: as above.
 #[unsafe(no_mangle)]
 extern "C" fn _dl_early_allocate(size: usize) -> *mut c_void {
     let all = size.next_multiple_of(ALIGNMENT);
-    match __sbrk(all.cast_signed()) {
-        memory if memory as usize == FAILED => core::ptr::null_mut(),
-        memory => memory,
+    let begin = OWN_END.load(Relaxed);
+    if move_end(begin, begin.saturating_add(all)) {
+        at(begin).cast()
+    } else {
+        core::ptr::null_mut()
     }
 }
 

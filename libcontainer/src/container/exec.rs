@@ -13,7 +13,7 @@ use super::{Container, Process, Status, Warnings, terminal};
 use crate::error::{Error, ErrorKind, Result, cgroup_error};
 use crate::launch::pidfd_socket::Origin;
 use crate::launch::{
-    Child, Cradle, Descriptors, Entrance, Given, Parent, Passage, Undo, bear, limits, probe,
+    Child, Cradle, Descriptors, Entrance, Given, Parent, Passage, Start, Undo, bear, limits, probe,
     resctrl, until_executed, until_ready,
 };
 use crate::plan::step::{IdMapping, Request, Slot};
@@ -21,6 +21,7 @@ use crate::plan::{self, ExecChanges, Plan};
 use crate::procfs::Proc;
 use crate::spec;
 use crate::sync::Message;
+use crate::sys;
 
 /// The process that [`Container::exec`] starts.
 #[derive(Debug)]
@@ -110,7 +111,9 @@ impl Container {
         let terminal = receiver
             .map(|socket| terminal::receive(socket.as_fd()))
             .transpose()?;
-        child.channel.say(Message::Go)?;
+        if child.waits {
+            child.channel.say(Message::Go)?;
+        }
         until_executed(&plan, child, || None)?;
         let (_, child) = undo.keep()?;
         Ok(Process {
@@ -125,21 +128,39 @@ impl Container {
 
     fn bear(&self, plan: &mut Plan, exec: &mut Exec, given: Given) -> Result<Child> {
         let cgroup = self.cgroup();
-        let passage = Passage::open(Entrance {
+        let entrance = Entrance {
             cgroup: &cgroup,
             below: &exec.cgroups,
             beside: Some(self.record.init_process_pid),
-        })?;
+        };
+        let passage = Passage::open(plan, entrance)?;
         let descriptors = Descriptors::open(plan, &self.proc, given)?;
         let cradle = Cradle {
             proc: &self.proc,
             descriptors: &descriptors,
             passage,
-            gate: None,
+            start: self.start_of(plan, exec),
             stdio: exec.options.stdio.take(),
             is_announced: exec.options.is_announced(),
         };
-        bear(plan, cradle)
+        let child = bear(plan, cradle)?;
+        sys::descriptor::close_all(descriptors.into_open());
+        Ok(child)
+    }
+
+    /// The program starts without the parent's word where nobody is told of it before and nothing is
+    /// done to it.
+    fn start_of(&self, plan: &Plan, exec: &Exec) -> Start {
+        let notifies = plan.seccomp.as_ref().is_some_and(seccomp::Filter::notifies);
+        let has_partner = exec.options.is_announced()
+            || plan.wants_console()
+            || notifies
+            || self.record.intel_rdt.is_some();
+        if has_partner {
+            Start::Word
+        } else {
+            Start::Nothing
+        }
     }
 
     fn check_not_paused(&self, ignore_paused: bool) -> Result<()> {

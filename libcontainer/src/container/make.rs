@@ -18,8 +18,8 @@ use crate::error::{Error, ErrorKind, Result, cgroup_error};
 use crate::launch::notify_socket::NotifySocket;
 use crate::launch::pidfd_socket::Origin;
 use crate::launch::{
-    Child, Cradle, Descriptors, Entrance, Given, Passage, Poststop, Undo, bear, notify_socket,
-    resctrl, until_executed, until_ready,
+    Child, Cradle, Descriptors, Entrance, Given, Passage, Poststop, Start, Undo, bear,
+    notify_socket, resctrl, until_executed, until_ready,
 };
 use crate::plan::step::Step;
 use crate::plan::{HookKind, Plan, render, runtime_hooks};
@@ -45,7 +45,7 @@ pub(super) fn create(mut wanted: Create) -> Result<Made> {
     }
     let mut making = Making::begin(&mut wanted, &mut prepared)?;
     let gate = StartFifo::create(making.directory()?)?;
-    making.bear(&mut wanted, &mut prepared, Some(gate))?;
+    making.bear(&mut wanted, &mut prepared, Start::Fifo(gate))?;
     making.until_ready(&wanted, &prepared)?;
     making.directory()?.created()?;
     making.finish(prepared)
@@ -55,7 +55,7 @@ pub(super) fn create(mut wanted: Create) -> Result<Made> {
 pub(super) fn run(mut wanted: Create) -> Result<Made> {
     let mut prepared = Prepared::new(&wanted)?;
     let mut making = Making::begin(&mut wanted, &mut prepared)?;
-    making.bear(&mut wanted, &mut prepared, None)?;
+    making.bear(&mut wanted, &mut prepared, Start::Word)?;
     making.until_ready(&wanted, &prepared)?;
     if let Some(host) = &wanted.notify_socket {
         making.notify_socket = Some(NotifySocket::bind(&wanted.state_directory(), host)?);
@@ -143,12 +143,7 @@ impl Making {
         held(&self.undo.child)
     }
 
-    fn bear(
-        &mut self,
-        wanted: &mut Create,
-        prepared: &mut Prepared,
-        gate: Option<OwnedFd>,
-    ) -> Result<()> {
+    fn bear(&mut self, wanted: &mut Create, prepared: &mut Prepared, start: Start) -> Result<()> {
         let mut console_socket = None;
         if prepared.plan.wants_console() {
             let (sender, receiver) = terminal::destination(&mut wanted.process.terminal)?;
@@ -158,17 +153,18 @@ impl Making {
             console_socket,
             container_process: None,
         };
-        let passage = Passage::open(Entrance {
+        let entrance = Entrance {
             cgroup: held(&self.undo.cgroup)?,
             below: &[],
             beside: None,
-        })?;
+        };
+        let passage = Passage::open(&prepared.plan, entrance)?;
         let descriptors = Descriptors::open(&prepared.plan, &prepared.proc, given)?;
         let cradle = Cradle {
             proc: &prepared.proc,
             descriptors: &descriptors,
             passage,
-            gate,
+            start,
             stdio: wanted.process.stdio.take(),
             is_announced: wanted.process.is_announced(),
         };

@@ -79,7 +79,9 @@ impl Child<'_> {
             Some(root) => file::enter(root)?,
             None => file::enter_path(c"/")?,
         }
-        schedule::set_umask(self.umask);
+        if let Some(inherited) = self.umask {
+            schedule::set_umask(inherited);
+        }
         signal::reset_all()
     }
 

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use super::state::Child;
 use crate::path::{self, How, text};
-use crate::sys::{Call, Fault, Result, descriptor, file, process, schedule};
+use crate::sys::{Call, Fault, Result, descriptor, file, process};
 
 /// How much of a `passwd` file is read: it may be endless.
 const PASSWD_LIMIT: usize = 1 << 20;
@@ -45,9 +45,6 @@ impl Child<'_> {
 
     /// Executes the program. Returns only where that failed.
     pub(super) fn execute(&mut self) -> Result<()> {
-        if !self.umask_is_set {
-            schedule::set_umask(self.umask);
-        }
         let index = self.program.unwrap_or(0);
         let Some(program) = self.image.candidates.get(index) else {
             return Err(Fault::new(Call::ProgramNotFound, libc::ENOENT));

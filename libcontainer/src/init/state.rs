@@ -25,6 +25,8 @@ pub(super) struct Child<'a> {
     /// The parent's end of `sync`, until it is closed.
     pub parents_sync: Cell<Option<RawFd>>,
     pub gate: Option<BorrowedFd<'static>>,
+    /// Whether the parent's word is waited for where there is no gate.
+    pub waits: bool,
     /// The host's procfs, until it is closed.
     pub proc: Option<BorrowedFd<'static>>,
     /// The process's number in the host's PID namespace, once procfs is closed.
@@ -36,10 +38,8 @@ pub(super) struct Child<'a> {
     pub index: u16,
     /// Whether the parent was told that all is done, and may be gone.
     pub is_ready: bool,
-    /// The mask that was inherited. While files are made it is 0.
-    pub umask: u32,
-    /// Whether a step set it.
-    pub umask_is_set: bool,
+    /// The umask that was inherited, once a step has set another.
+    pub umask: Option<u32>,
     /// Whether the plan has hooks: they may last, and need the process's number after procfs is closed.
     pub has_hooks: bool,
     /// The container's root directory; the process's own where no step said.
@@ -118,14 +118,14 @@ impl<'a> Child<'a> {
             sync,
             parents_sync: Cell::new(None),
             gate: None,
+            waits: true,
             proc: None,
             host_pid: None,
             parent: 0,
             is_announced: false,
             index: 0,
             is_ready: false,
-            umask: 0o022,
-            umask_is_set: false,
+            umask: None,
             has_hooks: false,
             root: None,
             known: Known::default(),

@@ -17,6 +17,8 @@ pub(super) struct Status {
     pub bounding: u64,
     /// The user, where the real, effective, saved and file system user are one.
     pub only_user: Option<u32>,
+    /// The same for the group.
+    pub only_group: Option<u32>,
     /// Whether it has no supplementary group.
     pub is_in_no_group: bool,
 }
@@ -28,6 +30,7 @@ impl Status {
             not_default: mask(text, b"SigIgn:")? | mask(text, b"SigCgt:")?,
             bounding: mask(text, b"CapBnd:")?,
             only_user: only(line(text, b"Uid:")?),
+            only_group: only(line(text, b"Gid:")?),
             is_in_no_group: line(text, b"Groups:")?.is_empty(),
         })
     }
@@ -76,7 +79,7 @@ fn only(line: &str) -> Option<u32> {
 mod tests {
     use super::*;
 
-    const TEXT: &str = "Name:\tSigIgn: 7\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nGroups:\t \n\
+    const TEXT: &str = "Name:\tSigIgn: 7\nUid:\t0\t0\t0\t0\nGid:\t7\t7\t7\t7\nGroups:\t \n\
         SigIgn:\t0000000000001000\nSigCgt:\t8000000000000440\nCapBnd:\t000001ffffffffff\nSigX:";
 
     #[test]
@@ -85,14 +88,17 @@ mod tests {
             not_default: 0x8000_0000_0000_1440,
             bounding: 0x1ff_ffff_ffff,
             only_user: Some(0),
+            only_group: Some(7),
             is_in_no_group: true,
         };
         assert_eq!(Status::parse(TEXT.as_bytes()), Some(status));
         let other = TEXT
             .replace("Uid:\t0\t0", "Uid:\t0\t1")
+            .replace("Gid:\t7\t7", "Gid:\t8\t7")
             .replace("Groups:\t ", "Groups:\t0 ");
         let status = Status {
             only_user: None,
+            only_group: None,
             is_in_no_group: false,
             ..status
         };

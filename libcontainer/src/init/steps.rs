@@ -149,8 +149,8 @@ impl Child<'_> {
                 max_node,
             } => schedule::set_memory_policy(*mode, nodes, *max_node),
             Step::Umask { mask } => {
-                schedule::set_umask(*mask);
-                self.umask_is_set = true;
+                let inherited = schedule::set_umask(*mask);
+                self.umask.get_or_insert(inherited);
                 Ok(())
             }
             _ => NOT_HERE,
@@ -164,7 +164,11 @@ impl Child<'_> {
             Step::Bounding { keep } => self.limit_bounding_set(*keep),
             Step::KeepCapabilities(keep) => process::set_keep_capabilities(*keep),
             Step::Groups { gids } => self.set_groups(gids),
-            Step::User { uid, gid, is_other } => self.become_user(*uid, *gid, *is_other),
+            Step::User {
+                uid,
+                gid,
+                are_mapped,
+            } => self.become_user(*uid, *gid, *are_mapped),
             Step::Capabilities {
                 effective,
                 permitted,

@@ -98,9 +98,11 @@ fn on_stage(test: &str, body: impl FnOnce(Stage) -> bool) {
             None::<&str>,
         )
         .unwrap();
-        // As `init::run` does.
-        crate::sys::schedule::set_umask(0);
-        body(Stage::at(dir.path()))
+        crate::sys::schedule::set_umask(0o022);
+        let mut stage = Stage::at(dir.path());
+        // As every plan of a new container does.
+        stage.must(Step::Umask { mask: 0 });
+        body(stage)
     });
 }
 

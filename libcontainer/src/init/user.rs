@@ -1,6 +1,7 @@
 //! Users, groups and capabilities.
 
 use super::state::Child;
+use super::status::Status;
 use crate::sys::{Result, identity, process};
 
 /// One more than the last capability that a mask of 64 bits can name.
@@ -20,19 +21,17 @@ impl Child<'_> {
         self.guard()
     }
 
-    /// Becomes the container's user, where it is not that one. `is_other` is whether a group or the
-    /// effective user may change by it: only then does the kernel undo what guards the process
-    /// (commit_creds).
-    pub(super) fn become_user(&mut self, uid: u32, gid: u32, is_other: bool) -> Result<()> {
-        if is_other {
-            identity::set_group(gid)?;
-            identity::set_user(uid)?;
-            return self.guard();
+    /// Becomes the container's user, where it is not that one. Where ids may not be mapped, an unmapped
+    /// one looks like another (user_namespaces(7)): there it becomes that user in any case.
+    pub(super) fn become_user(&mut self, uid: u32, gid: u32, are_mapped: bool) -> Result<()> {
+        let is_that = |own: Status| (own.only_user, own.only_group) == (Some(uid), Some(gid));
+        if are_mapped && self.own_status().is_some_and(is_that) {
+            return Ok(());
         }
-        match self.own_status() {
-            Some(status) if status.only_user == Some(uid) => Ok(()),
-            _ => identity::set_user(uid),
-        }
+        identity::set_group(gid)?;
+        identity::set_user(uid)?;
+        // The kernel undoes what guards the process (commit_creds).
+        self.guard()
     }
 
     /// Sets the supplementary groups. An unprivileged user namespace may deny that: no groups can

@@ -23,12 +23,22 @@ pub(crate) struct Cradle<'a> {
     pub(crate) proc: &'a Proc,
     pub(crate) descriptors: &'a Descriptors,
     pub(crate) passage: Passage<'a>,
-    /// The FIFO that the child waits on; without, it waits for [`crate::sync::Message::Go`].
-    pub(crate) gate: Option<OwnedFd>,
+    pub(crate) start: Start,
     /// Descriptors that become 0, 1 and 2.
     pub(crate) stdio: Option<[OwnedFd; 3]>,
     /// Whether others are told of the process before its program starts.
     pub(crate) is_announced: bool,
+}
+
+/// What the child waits for once it is ready.
+#[derive(Debug)]
+pub(crate) enum Start {
+    /// A byte in the FIFO of the state directory.
+    Fifo(OwnedFd),
+    /// [`crate::sync::Message::Go`]: the parent has something to do before the program runs.
+    Word,
+    /// Nothing. Nevertheless it waits for the word where the parent must put it into its cgroup.
+    Nothing,
 }
 
 /// What is open for the clone alone. Opened before all else that the child inherits, it can be closed
@@ -37,17 +47,22 @@ pub(crate) struct Cradle<'a> {
 pub(crate) struct Passage<'a> {
     entrance: Entrance<'a>,
     entry: Entry,
+    /// The way back from the PID namespace that is joined for the clone.
+    home: Option<OwnedFd>,
     channel: Channel,
     child_end: OwnedFd,
 }
 
 impl<'a> Passage<'a> {
-    pub(crate) fn open(entrance: Entrance<'a>) -> Result<Self> {
+    pub(crate) fn open(plan: &Plan, entrance: Entrance<'a>) -> Result<Self> {
         let entry = entrance.entry()?;
+        let home = plan.birth.join_pid.map(|_| present_pid_namespace());
+        let home = home.transpose()?;
         let (channel, child_end) = Channel::pair()?;
         Ok(Self {
             entrance,
             entry,
+            home,
             channel,
             child_end,
         })
@@ -102,6 +117,8 @@ pub(crate) struct Child {
     pub(crate) channel: Channel,
     /// It is not in its cgroup: the kernel did not let this caller put it there.
     pub(crate) outside: bool,
+    /// It waits for [`crate::sync::Message::Go`].
+    pub(crate) waits: bool,
 }
 
 /// Clones once. The child gets the whole plan with the memory.
@@ -110,6 +127,7 @@ pub(crate) fn bear(plan: &mut Plan, cradle: Cradle<'_>) -> Result<Child> {
     let Passage {
         entrance,
         entry,
+        home,
         channel,
         child_end,
     } = cradle.passage;
@@ -124,9 +142,14 @@ pub(crate) fn bear(plan: &mut Plan, cradle: Cradle<'_>) -> Result<Child> {
     } else {
         0
     };
+    let (gate, mut waits) = match &cradle.start {
+        Start::Fifo(fifo) => (Some(fifo.as_raw_fd()), false),
+        Start::Word => (None, true),
+        Start::Nothing => (None, false),
+    };
     // From here to the way back nothing may return early: the thread would stay there.
-    let home = join_pid_namespace(plan, cradle.descriptors)?;
-    let mut bear_into = |entry: &Entry| {
+    join_pid_namespace(plan, cradle.descriptors)?;
+    let mut bear_into = |entry: &Entry, waits: bool| {
         let cgroup: Vec<_> = entry.writes.iter().map(AsRawFd::as_raw_fd).collect();
         let into = entry.into.as_ref().map(AsFd::as_fd);
         sys::process::clone(plan.birth.clone_flags, into, || {
@@ -136,7 +159,8 @@ pub(crate) fn bear(plan: &mut Plan, cradle: Cradle<'_>) -> Result<Child> {
                 finished: cradle.descriptors.finished(),
                 sync: child_end.as_raw_fd(),
                 parents_sync: channel.as_fd().as_raw_fd(),
-                gate: cradle.gate.as_ref().map(AsRawFd::as_raw_fd),
+                gate,
+                waits,
                 proc: cradle.proc.as_fd().as_raw_fd(),
                 cgroup: &cgroup,
                 parent,
@@ -149,53 +173,57 @@ pub(crate) fn bear(plan: &mut Plan, cradle: Cradle<'_>) -> Result<Child> {
         })
     };
     let mut outside = false;
-    let born = match bear_into(&entry) {
+    let born = match bear_into(&entry, waits) {
         Err(fault) if entry.into.is_some() => {
             outside = entrance.is_refused(fault.errno);
+            waits |= outside;
             let second = if outside {
                 Ok(Entry::default())
             } else {
                 entrance.entry_after(fault.errno)
             };
-            second.map(|entry| bear_into(&entry))
+            second.map(|entry| bear_into(&entry, waits))
         }
         born => Ok(born),
     };
+    let left = home.as_ref().map_or(Ok(()), leave_pid_namespace);
     let opened = entry.writes.into_iter().chain(entry.into).chain(entry.used);
-    sys::descriptor::close_all(opened.chain([child_end]));
-    leave_pid_namespace(home)?;
+    sys::descriptor::close_all(opened.chain(home).chain([child_end]));
+    left?;
     let born = born?.map_err(|fault| Error::fault("the container's process", fault))?;
     Ok(Child {
         pid: born.pid,
         pidfd: born.pidfd,
         channel,
         outside,
+        waits,
     })
 }
 
-/// `setns` to a PID namespace concerns only the children of the calling thread. Returns the way
-/// back.
-fn join_pid_namespace(plan: &Plan, descriptors: &Descriptors) -> Result<Option<OwnedFd>> {
-    let Some(slot) = plan.birth.join_pid else {
-        return Ok(None);
-    };
-    let failed = |call, errno| Error::system("the PID namespace to join", call, errno);
+/// The PID namespace of this thread's children.
+fn present_pid_namespace() -> Result<OwnedFd> {
     let flags = nix::fcntl::OFlag::O_RDONLY | nix::fcntl::OFlag::O_CLOEXEC;
-    let home = nix::fcntl::open(
+    nix::fcntl::open(
         "/proc/thread-self/ns/pid_for_children",
         flags,
         nix::sys::stat::Mode::empty(),
     )
-    .map_err(|errno| failed("open the present one", errno))?;
+    .map_err(|errno| Error::system("own PID namespace", "open", errno))
+}
+
+/// `setns` to a PID namespace concerns only the children of the calling thread.
+fn join_pid_namespace(plan: &Plan, descriptors: &Descriptors) -> Result<()> {
+    let Some(slot) = plan.birth.join_pid else {
+        return Ok(());
+    };
+    let failed = |call, errno| Error::system("the PID namespace to join", call, errno);
     let target = descriptors
         .get(slot)
         .ok_or_else(|| failed("open", nix::errno::Errno::EBADF))?;
-    nix::sched::setns(target, CloneFlags::CLONE_NEWPID).map_err(|errno| failed("setns", errno))?;
-    Ok(Some(home))
+    nix::sched::setns(target, CloneFlags::CLONE_NEWPID).map_err(|errno| failed("setns", errno))
 }
 
-fn leave_pid_namespace(home: Option<OwnedFd>) -> Result<()> {
-    let Some(home) = home else { return Ok(()) };
+fn leave_pid_namespace(home: &OwnedFd) -> Result<()> {
     nix::sched::setns(home, CloneFlags::CLONE_NEWPID)
         .map_err(|errno| Error::system("own PID namespace", "setns", errno))
 }

@@ -31,12 +31,13 @@ pub(crate) fn facts(
     process: Option<&oci_spec::runtime::Process>,
     no_pivot: bool,
 ) -> Result<Facts> {
-    let gids =
-        nix::unistd::getresgid().map_err(|errno| Error::system("own group", "getresgid", errno))?;
+    let egid = match cgroups.euid {
+        0 => 0,
+        _ => nix::unistd::getegid().as_raw(),
+    };
     Ok(Facts {
         euid: cgroups.euid,
-        egid: gids.effective.as_raw(),
-        has_one_gid: gids.real == gids.effective && gids.saved == gids.effective,
+        egid,
         in_user_namespace: in_user_namespace(proc),
         may_mount: may_mount(capabilities),
         last_capability: last_capability(process),

@@ -46,6 +46,8 @@ pub fn create(spec: &Spec, facts: &Facts, options: &CreateOptions<'_>) -> Result
         first: true,
         affinity: (!facts.online_cpus.is_empty()).then(|| ("process", facts.online_cpus.clone())),
     };
+    // What is made gets the mode that is asked for.
+    b.step("process.user.umask", Step::Umask { mask: 0 });
     let runtime_hooks = before_root_changes(spec)?;
     let net_devices = net_devices(spec);
     let mut birth = namespaces::enter(&mut b, &namespaces, spec, facts, options)?;

@@ -303,10 +303,15 @@ fn credentials(b: &mut Builder, context: &Context<'_>) -> Result<()> {
         b.step("process.user", Step::KeepCapabilities(true));
     }
     b.step("process.user.additionalGids", Step::Groups { gids });
-    let facts = context.facts;
-    let is_other =
-        context.user_namespace || (uid, gid) != (facts.euid, facts.egid) || !facts.has_one_gid;
-    b.step("process.user", Step::User { uid, gid, is_other });
+    let are_mapped = !context.user_namespace && !context.facts.in_user_namespace;
+    b.step(
+        "process.user",
+        Step::User {
+            uid,
+            gid,
+            are_mapped,
+        },
+    );
     if keeps {
         b.step("process.user", Step::KeepCapabilities(false));
     }

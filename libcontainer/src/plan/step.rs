@@ -164,9 +164,13 @@ pub enum Step {
     KeepCapabilities(bool),
     /// `setgroups(2)`. Skipped where the namespace denies it and the list is empty.
     Groups { gids: Vec<u32> },
-    /// `setresgid(2)`, then `setresuid(2)`. `is_other` is whether a group or the effective
-    /// user may change by it.
-    User { uid: u32, gid: u32, is_other: bool },
+    /// `setresgid(2)`, then `setresuid(2)`; skipped where the process is that user and group.
+    /// `are_mapped` is whether its user namespace has all the ids that it may have.
+    User {
+        uid: u32,
+        gid: u32,
+        are_mapped: bool,
+    },
     /// `capset(2)`.
     Capabilities {
         effective: u64,

@@ -160,7 +160,7 @@ fn a_refused_working_directory_is_tried_again_as_the_user() {
         stage.must(Step::User {
             uid: 1001,
             gid: 1001,
-            is_other: true,
+            are_mapped: false,
         });
         stage.must(enter("/private", true, false));
         assert!(!stage.child.directory_is_set);

@@ -83,6 +83,16 @@ fn plan(steps: Vec<Step>) -> Plan {
 }
 
 fn launch(plan: &mut Plan, flags: i32, gate: Option<&fs::File>, stdout: &fs::File) -> Talk {
+    launch_waiting(plan, flags, gate, true, stdout)
+}
+
+fn launch_waiting(
+    plan: &mut Plan,
+    flags: i32,
+    gate: Option<&fs::File>,
+    waits: bool,
+    stdout: &fs::File,
+) -> Talk {
     let (ours, theirs) = nix::sys::socket::socketpair(
         nix::sys::socket::AddressFamily::Unix,
         nix::sys::socket::SockType::SeqPacket,
@@ -111,6 +121,7 @@ fn launch(plan: &mut Plan, flags: i32, gate: Option<&fs::File>, stdout: &fs::Fil
             sync: theirs.as_raw_fd(),
             parents_sync: ours.as_raw_fd(),
             gate: gate.map(AsRawFd::as_raw_fd),
+            waits,
             proc: proc.as_raw_fd(),
             cgroup: &[],
             parent,
@@ -228,7 +239,7 @@ fn everything(root: &Path) -> Vec<Step> {
         Step::User {
             uid: 1000,
             gid: 1000,
-            is_other: true,
+            are_mapped: false,
         },
         Step::KeepCapabilities(false),
         Step::Capabilities {
@@ -392,6 +403,18 @@ fn a_failure_is_reported_with_its_step() {
         assert_eq!(talk.hear(), Some(Message::Ready));
         drop(talk.sync);
         process::wait(talk.pidfd.as_fd()) == Ok(1 << 8)
+    });
+}
+
+#[test]
+fn nobody_need_be_waited_for() {
+    on_stage("no word", |stage| {
+        let output = prepare(&stage);
+        let mut plan = plan(vec![Step::Ready, Step::Gate]);
+        let talk = launch_waiting(&mut plan, 0, None, false, &output);
+        assert_eq!(talk.hear(), Some(Message::Ready));
+        let limit = Some(std::time::Duration::from_secs(10));
+        descriptor::wait_readable(talk.pidfd.as_fd(), limit) == Ok(1)
     });
 }
 

@@ -26,7 +26,7 @@ fn credentials_are_exactly_what_was_asked_for() {
             Step::User {
                 uid: 1000,
                 gid: 2000,
-                is_other: true,
+                are_mapped: false,
             },
             Step::KeepCapabilities(false),
             Step::Capabilities {
@@ -68,7 +68,7 @@ fn the_process_stays_hidden_and_tied_to_its_parent() {
         stage.must(Step::User {
             uid: 1000,
             gid: 1000,
-            is_other: true,
+            are_mapped: false,
         });
         let death = nix::sys::prctl::get_pdeathsig().unwrap();
         assert_eq!(death, Some(nix::sys::signal::Signal::SIGKILL));
@@ -86,7 +86,7 @@ fn the_same_user_stays_hidden() {
         stage.must(Step::User {
             uid: 0,
             gid: 0,
-            is_other: false,
+            are_mapped: true,
         });
         stage.must(Step::Capabilities {
             effective: 1,

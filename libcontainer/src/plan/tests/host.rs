@@ -20,7 +20,6 @@ pub(super) fn facts() -> Facts {
     Facts {
         euid: 0,
         egid: 0,
-        has_one_gid: true,
         in_user_namespace: false,
         may_mount: true,
         last_capability: 40,
