@@ -236,6 +236,26 @@ pub struct ExecOptions {
 }
 
 impl Plan {
+    /// Whether the child cannot walk the plan alone and in its parent's memory: it asks the parent,
+    /// makes another process, or joins a namespace that only a process with memory of its own may join
+    /// (time_namespaces(7)), or whose root could look into it.
+    pub(crate) fn needs_partner(&self) -> bool {
+        const ALONE: i32 = libc::CLONE_NEWUSER | libc::CLONE_NEWTIME;
+        self.birth.clone_flags != 0
+            || self.steps.iter().any(|entry| match &entry.step {
+                step::Step::SetNsOfProcess { flags, .. } => flags & ALONE != 0,
+                step::Step::Ask(_)
+                | step::Step::Receive(_)
+                | step::Step::SetNs { .. }
+                | step::Step::Unshare { .. }
+                | step::Step::ForkAgain
+                | step::Step::TimeOffsets { .. }
+                | step::Step::Terminal { .. }
+                | step::Step::Hooks(_) => true,
+                _ => false,
+            })
+    }
+
     /// Gives the terminal this size in place of the configuration's, before the program can look.
     pub(crate) fn resize_terminal(&mut self, wanted: step::WindowSize) {
         for entry in &mut self.steps {

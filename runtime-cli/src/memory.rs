@@ -6,6 +6,9 @@
 //! lies in order behind the program's variables, where one call brings all of it ([`TOUCHED`]), and
 //! stays there. What a longer one allocates beyond comes from the C library, and is given back.
 
+// Then the allocator is the one that watches the child.
+#![cfg_attr(feature = "abort-on-child-allocation", allow(dead_code))]
+
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::UnsafeCell;
 use core::ffi::c_void;

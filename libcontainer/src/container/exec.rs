@@ -39,6 +39,7 @@ pub struct Exec {
     options: ProcessOptions,
     cgroups: Vec<String>,
     ignore_paused: bool,
+    borrows_memory: bool,
 }
 
 impl Exec {
@@ -49,6 +50,7 @@ impl Exec {
             options: ProcessOptions::default(),
             cgroups: Vec::new(),
             ignore_paused: false,
+            borrows_memory: false,
         }
     }
 
@@ -67,6 +69,16 @@ impl Exec {
     /// Starts it although the container is paused.
     pub fn ignore_paused(mut self, ignore: bool) -> Self {
         self.ignore_paused = ignore;
+        self
+    }
+
+    /// Lets the process borrow this program's memory until its own program runs, as with vfork(2), where
+    /// nobody has to do anything for it on the way: that is faster. The calling thread waits so long;
+    /// this program is not dumpable (prctl(2)) from then on; and where the kernel kills the process
+    /// because the container's memory is used up, it kills this program with it. For programs that are
+    /// there for this one process.
+    pub fn borrow_memory(mut self, borrow: bool) -> Self {
+        self.borrows_memory = borrow;
         self
     }
 }
@@ -142,6 +154,7 @@ impl Container {
             start: self.start_of(plan, exec),
             stdio: exec.options.stdio.take(),
             is_announced: exec.options.is_announced(),
+            may_borrow: exec.borrows_memory,
         };
         let child = bear(plan, cradle)?;
         sys::descriptor::close_all(descriptors.into_open());

@@ -167,6 +167,7 @@ impl Making {
             start,
             stdio: wanted.process.stdio.take(),
             is_announced: wanted.process.is_announced(),
+            may_borrow: false,
         };
         self.undo.child = Some(bear(&mut prepared.plan, cradle)?);
         self.undo.poststop = Some(Poststop {

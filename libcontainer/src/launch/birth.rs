@@ -28,6 +28,8 @@ pub(crate) struct Cradle<'a> {
     pub(crate) stdio: Option<[OwnedFd; 3]>,
     /// Whether others are told of the process before its program starts.
     pub(crate) is_announced: bool,
+    /// Whether it may borrow this program's memory, see [`sys::process::clone_borrowing`].
+    pub(crate) may_borrow: bool,
 }
 
 /// What the child waits for once it is ready.
@@ -147,12 +149,14 @@ pub(crate) fn bear(plan: &mut Plan, cradle: Cradle<'_>) -> Result<Child> {
         Start::Word => (None, true),
         Start::Nothing => (None, false),
     };
+    let may_borrow = cradle.may_borrow && gate.is_none() && !plan.needs_partner();
     // From here to the way back nothing may return early: the thread would stay there.
     join_pid_namespace(plan, cradle.descriptors)?;
     let mut bear_into = |entry: &Entry, waits: bool| {
         let cgroup: Vec<_> = entry.writes.iter().map(AsRawFd::as_raw_fd).collect();
         let into = entry.into.as_ref().map(AsFd::as_fd);
-        sys::process::clone(plan.birth.clone_flags, into, || {
+        let flags = plan.birth.clone_flags;
+        let child = || {
             init::run(Inherited {
                 plan: &mut *plan,
                 descriptors: &mut numbers,
@@ -170,7 +174,12 @@ pub(crate) fn bear(plan: &mut Plan, cradle: Cradle<'_>) -> Result<Child> {
                     .as_ref()
                     .map(|stdio| stdio.each_ref().map(AsRawFd::as_raw_fd)),
             })
-        })
+        };
+        if may_borrow && !waits {
+            sys::process::clone_borrowing(flags, into, child)
+        } else {
+            sys::process::clone(flags, into, child)
+        }
     };
     let mut outside = false;
     let born = match bear_into(&entry, waits) {

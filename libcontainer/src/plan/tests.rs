@@ -4,5 +4,6 @@ mod failures;
 mod fields;
 mod host;
 mod options;
+mod partners;
 mod properties;
 mod snapshots;

@@ -16,10 +16,15 @@ static FORBIDDEN: AtomicBool = AtomicBool::new(false);
 #[global_allocator]
 static ALLOCATOR: Watched = Watched;
 
-/// From here on the calling process may not use the heap. For the child of a clone: its memory is its
-/// own.
+/// From here on the calling process may not use the heap. For the child of a clone.
 pub(crate) fn forbid() {
     FORBIDDEN.store(true, Ordering::Relaxed);
+}
+
+/// The child that shared this memory is gone.
+#[cfg(feature = "abort-on-child-allocation")]
+pub(crate) fn permit() {
+    FORBIDDEN.store(false, Ordering::Relaxed);
 }
 
 fn check() {

@@ -72,6 +72,80 @@ pub(crate) fn clone(
     cloned.and_then(|cloned| cloned.ok_or(Fault::new(Call::Clone, libc::ECHILD)))
 }
 
+/// As [`clone`], but the child borrows this program's memory, its stack included, until it executes a
+/// program or ends; so long the calling thread waits (`CLONE_VFORK`, vfork(2)). Nothing of the memory
+/// is copied, neither for the child nor, page by page, after it.
+///
+/// What `child` changes is changed here. Who must answer it meanwhile is not this thread. Where the
+/// kernel kills the child for want of memory, it kills this program too.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn clone_borrowing<F: FnOnce() -> i32>(
+    flags: u64,
+    into_cgroup: Option<BorrowedFd<'_>>,
+    child: F,
+) -> Result<Cloned> {
+    unsafe extern "C" fn begin<F: FnOnce() -> i32>(child: *mut Option<F>) -> ! {
+        let _bomb = ExitOnDrop;
+        #[cfg(feature = "abort-on-child-allocation")]
+        super::heap::forbid();
+        // SAFETY: the waiting thread has made it, and looks at it again when this process is gone.
+        let child = unsafe { (*child).take() };
+        exit(child.map_or(EXIT_PANICKED, |child| child()))
+    }
+
+    let mut child = Some(child);
+    let mut pidfd: c_int = -1;
+    let borrows = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD;
+    let mut args = CloneArgs {
+        flags: flags | CLONE_CLEAR_SIGHAND | borrows as u64,
+        pidfd: ptr_mut(&mut pidfd) as u64,
+        exit_signal: libc::SIGCHLD as u64,
+        ..CloneArgs::default()
+    };
+    if let Some(cgroup) = into_cgroup {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = cgroup.as_raw_fd() as u64;
+    }
+    let result: isize;
+    // SAFETY: clone3 takes these arguments. The child calls `begin`, which gets what it takes, and does
+    // not come back: of the stack it uses what is below this frame, where this thread, which waits, has
+    // nothing.
+    unsafe {
+        core::arch::asm!(
+            "syscall",
+            "test rax, rax",
+            "jnz 2f",
+            "xor ebp, ebp",
+            "mov rdi, {child}",
+            "call {begin}",
+            "ud2",
+            "2:",
+            child = in(reg) &raw mut child,
+            begin = in(reg) begin::<F> as unsafe extern "C" fn(*mut Option<F>) -> !,
+            inlateout("rax") libc::SYS_clone3 as isize => result,
+            in("rdi") ptr(&args),
+            in("rsi") size_of::<CloneArgs>(),
+            out("rcx") _,
+            out("r11") _,
+        );
+    }
+    #[cfg(feature = "abort-on-child-allocation")]
+    super::heap::permit();
+    let errno = i32::try_from(-result).unwrap_or(0);
+    match child {
+        // Kernels before 5.7 and filters do not know all of this.
+        Some(child) if matches!(errno, libc::ENOSYS | libc::EINVAL | libc::E2BIG) => {
+            clone(flags, into_cgroup, child)
+        }
+        _ if errno > 0 => Err(Fault::new(Call::Clone, errno)),
+        _ => cloned(result.cast_unsigned(), pidfd).ok_or(Fault::new(Call::Clone, libc::ECHILD)),
+    }
+}
+
+/// Elsewhere the child gets a copy.
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) use clone as clone_borrowing;
+
 /// `None` in the child.
 fn clone_blocked(flags: u64, into_cgroup: Option<BorrowedFd<'_>>) -> Result<Option<Cloned>> {
     match clone3(flags, into_cgroup) {

@@ -38,6 +38,37 @@ fn no_child_is_made_outside_the_cgroup_that_was_asked_for() {
 }
 
 #[test]
+fn a_child_that_borrows_memory_changes_it_while_its_parent_waits() {
+    let mut seen = 0;
+    let cloned = process::clone_borrowing(0, None, || {
+        seen = process::id();
+        7
+    });
+    let cloned = cloned.unwrap();
+    let expected = if cfg!(target_arch = "x86_64") {
+        cloned.pid
+    } else {
+        0
+    };
+    assert_eq!(seen, expected);
+    assert_eq!(process::wait(cloned.pidfd.as_fd()), Ok(7 << 8));
+
+    let file = std::fs::File::open("/proc/self/status").unwrap();
+    let fault = process::clone_borrowing(0, Some(file.as_fd()), || 0).unwrap_err();
+    assert_eq!(fault.errno, libc::EBADF);
+    in_child(0, || {
+        refuse(&[libc::SYS_clone3], libc::ENOSYS);
+        let mut seen = 0;
+        let cloned = process::clone_borrowing(0, None, || {
+            seen = 1;
+            7
+        });
+        // A copy was changed.
+        process::wait(cloned.unwrap().pidfd.as_fd()) == Ok(7 << 8) && seen == 0
+    });
+}
+
+#[test]
 fn a_child_runs_no_handler_and_the_parent_keeps_its_mask() {
     fn is_default() -> bool {
         // SAFETY: zeros are a valid sigaction, and nothing is set.

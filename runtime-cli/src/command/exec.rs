@@ -31,7 +31,8 @@ fn perform(context: &Context<'_>) -> Result<Status, Failure> {
 
     let request = Exec::new(process)
         .cgroups(matches.texts(&flags::CGROUP))
-        .ignore_paused(matches.is_set(&flags::IGNORE_PAUSED));
+        .ignore_paused(matches.is_set(&flags::IGNORE_PAUSED))
+        .borrow_memory(true);
     let mut options = context.process_options()?;
     if detach {
         container.exec(request.process(options))?;
