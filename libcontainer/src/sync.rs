@@ -21,8 +21,6 @@ pub(crate) enum Message {
     Done,
     /// Child: a step failed; the child ends.
     Failed(Failure),
-    /// Child: a step was left out or had less effect than asked; the child goes on.
-    Warning(Failure),
     /// Child: every step before the start is done.
     Ready,
     /// Child: the process that goes on has this number, seen from the parent.
@@ -58,14 +56,13 @@ pub(crate) struct Failure {
 const ASK: u16 = 1;
 const DONE: u16 = 2;
 const FAILED: u16 = 3;
-const WARNING: u16 = 4;
-const READY: u16 = 5;
-const PROCESS: u16 = 6;
-const LISTENER: u16 = 7;
-const DESCRIPTORS: u16 = 8;
-const GO: u16 = 9;
-const MAP_IDS: u16 = 10;
-const OPEN_TREES: u16 = 11;
+const READY: u16 = 4;
+const PROCESS: u16 = 5;
+const LISTENER: u16 = 6;
+const DESCRIPTORS: u16 = 7;
+const GO: u16 = 8;
+const MAP_IDS: u16 = 9;
+const OPEN_TREES: u16 = 10;
 
 impl Message {
     /// The message as bytes in the machine's order: kind, step, call, nothing, errno, detail.
@@ -87,7 +84,6 @@ impl Message {
             Self::OpenTrees(step) => (OPEN_TREES, Failure { step, ..none }),
             Self::Done => (DONE, none),
             Self::Failed(failure) => (FAILED, failure),
-            Self::Warning(failure) => (WARNING, failure),
             Self::Ready => (READY, none),
             Self::Process(pid) => (PROCESS, Failure { errno: pid, ..none }),
             Self::Listener(number) => (
@@ -132,7 +128,6 @@ impl Message {
             OPEN_TREES => Self::OpenTrees(failure.step),
             DONE => Self::Done,
             FAILED => Self::Failed(failure),
-            WARNING => Self::Warning(failure),
             READY => Self::Ready,
             PROCESS => Self::Process(failure.errno),
             LISTENER => Self::Listener(failure.errno),
@@ -177,7 +172,6 @@ mod tests {
             Message::OpenTrees(9),
             Message::Done,
             Message::Failed(failure),
-            Message::Warning(failure),
             Message::Ready,
             Message::Process(4_194_304),
             Message::Listener(7),

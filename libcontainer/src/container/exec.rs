@@ -9,7 +9,7 @@ use oci_spec::runtime::{Process as ProcessSpec, Spec};
 
 use super::announce::{self, announce};
 use super::options::ProcessOptions;
-use super::{Container, Process, Status, Warnings, terminal};
+use super::{Container, Process, Status, terminal};
 use crate::error::{Error, ErrorKind, Result, cgroup_error};
 use crate::launch::pidfd_socket::Origin;
 use crate::launch::{
@@ -113,7 +113,6 @@ impl Container {
             plan: &plan,
             proc: &self.proc,
             resctrl: self.record.intel_rdt.as_ref(),
-            warnings: &mut warnings,
             container: self,
             spec: &spec,
             cgroups: &exec.cgroups,
@@ -227,7 +226,6 @@ struct ExecParent<'a> {
     plan: &'a Plan,
     proc: &'a Proc,
     resctrl: Option<&'a resctrl::Record>,
-    warnings: &'a mut Warnings,
     container: &'a Container,
     spec: &'a Spec,
     /// `exec --cgroup`
@@ -276,10 +274,6 @@ impl Parent for ExecParent<'_> {
             ErrorKind::System,
             "a process of exec mounts nothing",
         ))
-    }
-
-    fn warn(&mut self, warning: String) {
-        self.warnings.add(warning);
     }
 
     fn hint_for_death(&self) -> Option<&'static str> {

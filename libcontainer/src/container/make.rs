@@ -189,7 +189,6 @@ impl Making {
             record: &mut self.record,
             descriptors: held(&self.descriptors)?,
             net_devices: &mut self.undo.net_devices,
-            warnings: &mut self.warnings,
         };
         until_ready(&prepared.plan, child, &mut parent)?;
         announce(child, Origin::Container, &wanted.process)?;

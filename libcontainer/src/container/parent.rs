@@ -6,10 +6,10 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use cgroups::Cgroup;
 
+use super::Status;
 use super::announce;
 use super::hook_state::HookState;
 use super::prepare::Prepared;
-use super::{Status, Warnings};
 use crate::error::{Error, Result, cgroup_error};
 use crate::launch::{
     Child, Descriptors, MovedDevices, Parent, hooks, id_maps, limits, net_devices, resctrl, trees,
@@ -26,7 +26,6 @@ pub(super) struct ContainerParent<'a> {
     pub(super) record: &'a mut Record,
     pub(super) descriptors: &'a Descriptors,
     pub(super) net_devices: &'a mut Option<MovedDevices>,
-    pub(super) warnings: &'a mut Warnings,
 }
 
 impl Parent for ContainerParent<'_> {
@@ -86,10 +85,6 @@ impl Parent for ContainerParent<'_> {
         let attributes = sys::mount::MountAttr::id_mapped(namespace.as_fd());
         sys::mount::set_attributes(tree.as_fd(), &attributes, idmap.recursive)
             .map_err(|fault| Error::fault(field, fault))
-    }
-
-    fn warn(&mut self, warning: String) {
-        self.warnings.add(warning);
     }
 
     fn hint_for_death(&self) -> Option<&'static str> {

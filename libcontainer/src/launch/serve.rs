@@ -37,9 +37,6 @@ pub(crate) trait Parent {
     /// Maps the ids of a mount tree that is not attached yet.
     fn map_ids(&mut self, tree: OwnedFd, idmap: IdMapping) -> Result<()>;
 
-    /// Takes a rendered warning.
-    fn warn(&mut self, warning: String);
-
     /// Why the process may have been killed, where the container's cgroup tells.
     fn hint_for_death(&self) -> Option<&'static str>;
 }
@@ -69,9 +66,6 @@ pub(crate) fn until_ready(plan: &Plan, child: &mut Child, parent: &mut impl Pare
                     None => fetch(child, number)?,
                 };
                 parent.listener(listener, child)?;
-            }
-            Heard::Message(Message::Warning(failure), _) => {
-                parent.warn(render::warning(plan, &failure));
             }
             Heard::Message(Message::Failed(failure), said) => {
                 return Err(failed(plan, &failure, said));

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::{Open, OpenKind, Plan};
 use crate::plan::step::{Entry, NamespaceKind};
 
-pub(crate) use failure::{failure, warning};
+pub(crate) use failure::failure;
 pub use step::step;
 
 /// One line of a plan, for programs.

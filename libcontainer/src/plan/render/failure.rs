@@ -31,11 +31,6 @@ pub(crate) fn failure(plan: &Plan, failure: &Failure) -> Error {
     .with_errno(failure.errno)
 }
 
-/// A step that was left out or had less effect than asked.
-pub(crate) fn warning(plan: &Plan, failure: &Failure) -> String {
-    told(plan, failure)
-}
-
 fn told(plan: &Plan, failure: &Failure) -> String {
     let call = Call::from_u16(failure.call);
     let Some(entry) = entry(plan, failure.step) else {
