@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use crate::plan::step::NamespaceKind;
+use crate::plan::step::{CpuMask, NamespaceKind};
 
 /// Facts about the host and the calling process.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ pub struct Facts {
     /// Whether SELinux is enabled.
     pub selinux: bool,
     /// CPUs to which a new process is reset, as the kernel's bit string: all that exist.
-    pub online_cpus: Vec<u8>,
+    pub online_cpus: CpuMask,
     /// `LISTEN_FDS` of the caller where `LISTEN_PID` names it (sd_listen_fds(3)).
     pub listen_fds: u32,
     /// The host's cgroup hierarchies.

@@ -20,7 +20,7 @@ const WHOLE_RANGE: [&str; 3] = ["0", "0", "4294967295"];
 const FIRST_USER_NAMESPACE: u32 = 0xeffffffd;
 
 /// More CPUs than any kernel has; it ignores those that do not exist or are not permitted.
-const ALL_CPUS: [u8; 128] = [0xff; 128];
+static ALL_CPUS: [u8; 128] = [0xff; 128];
 
 /// The facts for one configuration: security modules are asked for only where it names a label.
 pub(crate) fn facts(
@@ -43,7 +43,7 @@ pub(crate) fn facts(
         last_capability: last_capability(process),
         apparmor: process.is_some_and(|process| process.apparmor_profile().is_some()) && apparmor(),
         selinux: wants_selinux(spec, process) && selinux(),
-        online_cpus: ALL_CPUS.to_vec(),
+        online_cpus: ALL_CPUS.as_slice().into(),
         listen_fds: listen_fds(),
         cgroups,
         own_namespaces: own_namespaces(spec),

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 const PATH_MAX: usize = 4096;
 
 /// Steps, descriptors and warnings as they gather.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Builder {
     pub(crate) steps: Vec<Entry>,
     pub(crate) opens: Vec<Open>,
@@ -22,6 +22,16 @@ pub(crate) struct Builder {
 }
 
 impl Builder {
+    /// Nothing yet, with room for the steps of a usual container: they would be copied as they grow.
+    pub(crate) fn new() -> Self {
+        const STEPS: usize = 75;
+        Self {
+            steps: Vec::with_capacity(STEPS),
+            opens: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
     /// Adds a step that `field` asks for.
     pub(crate) fn step(&mut self, field: impl Into<String>, step: Step) {
         self.steps.push(Entry {

@@ -30,7 +30,7 @@ pub fn create(spec: &Spec, facts: &Facts, options: &CreateOptions<'_>) -> Result
     } else {
         None
     };
-    let mut b = Builder::default();
+    let mut b = Builder::new();
     let filter = process::filter(&mut b, spec)?;
     let image = image::plan(process, facts)?;
     let context = process::Context {

@@ -9,7 +9,7 @@ use oci_spec::runtime::{Capability, LinuxCapabilities, Process, Spec};
 use super::builder::{Builder, c_path};
 use super::kernel::clone_flag;
 use super::namespaces::{KINDS, Namespaces};
-use super::step::{NamespaceKind, Slot, Step};
+use super::step::{CpuMask, NamespaceKind, Slot, Step};
 use super::{Birth, ExecOptions, OpenKind, Plan, image, limits, process};
 use crate::error::{Error, Result};
 use crate::facts::Facts;
@@ -46,7 +46,7 @@ pub struct ExecChanges {
 pub fn exec(spec: &Spec, process: &Process, facts: &Facts, options: &ExecOptions) -> Result<Plan> {
     let process = &inherit(spec, process);
     let namespaces = Namespaces::of(spec)?;
-    let mut b = Builder::default();
+    let mut b = Builder::new();
     let filter = process::filter(&mut b, spec)?;
     let [(field, initial), last] = affinity_lists(process);
     let image = image::plan(process, facts)?;
@@ -123,7 +123,7 @@ fn final_affinity(
     facts: &Facts,
     initial: Option<&str>,
     (field, last): (&'static str, Option<&str>),
-) -> Result<Option<(&'static str, Vec<u8>)>> {
+) -> Result<Option<(&'static str, CpuMask)>> {
     if let Some(mask) = limits::cpu_mask(field, last)? {
         return Ok(Some((field, mask)));
     }

@@ -11,7 +11,7 @@ use oci_spec::runtime::{
 
 use super::builder::Builder;
 use super::lists;
-use super::step::{SchedAttr, Step};
+use super::step::{CpuMask, SchedAttr, Step};
 use crate::error::{Error, Result};
 
 /// More CPUs than any kernel can have.
@@ -181,14 +181,14 @@ pub(crate) fn io_priority(priority: &LinuxIOPriority) -> Result<i32> {
 }
 
 /// A CPU list as the kernel's mask; an empty list is none.
-pub(crate) fn cpu_mask(field: &str, list: Option<&str>) -> Result<Option<Vec<u8>>> {
+pub(crate) fn cpu_mask(field: &str, list: Option<&str>) -> Result<Option<CpuMask>> {
     match list.map(str::trim).filter(|list| !list.is_empty()) {
         None => Ok(None),
         Some(list) => {
             let mut mask = lists::bits(field, list, CPUS)?;
             // The call takes whole words.
             mask.resize(mask.len().next_multiple_of(size_of::<u64>()), 0);
-            Ok(Some(mask))
+            Ok(Some(mask.into()))
         }
     }
 }

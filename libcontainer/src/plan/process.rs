@@ -8,7 +8,7 @@ use oci_spec::runtime::{Process, Spec};
 use super::builder::{Builder, at_most, c_path, c_string};
 use super::capabilities::Sets;
 use super::namespaces::maps_id;
-use super::step::{HookStep, Request, Step, WindowSize};
+use super::step::{CpuMask, HookStep, Request, Step, WindowSize};
 use super::{IdMaps, Image, OpenKind, ParentLimits, capabilities, limits};
 use crate::error::{Error, ErrorKind, Result};
 use crate::facts::Facts;
@@ -40,7 +40,7 @@ pub(crate) struct Context<'a> {
     /// Whether it is the container's first process.
     pub(crate) first: bool,
     /// CPUs that it is set to at last; `None` leaves what it has.
-    pub(crate) affinity: Option<(&'static str, Vec<u8>)>,
+    pub(crate) affinity: Option<(&'static str, CpuMask)>,
 }
 
 /// The labels that the program will run with. Set before its root is read-only and masked paths

@@ -5,9 +5,13 @@
 //! serialised: the child inherits the memory. Everything that needs the heap (C strings, tables,
 //! filter programs) is therefore ready made.
 
+use std::borrow::Cow;
 use std::ffi::CStr;
 
 use super::kernel::propagation;
+
+/// CPUs as the kernel's bit string (sched_setaffinity(2)).
+pub type CpuMask = Cow<'static, [u8]>;
 
 /// An index into the table of descriptors that `launch` fills before the clone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,7 +146,7 @@ pub enum Step {
     /// `ioprio_set(2)`, class and data joined as the kernel wants them.
     IoPriority { value: i32 },
     /// `sched_setaffinity(2)`; the mask is the kernel's bit string.
-    CpuAffinity { mask: Vec<u8> },
+    CpuAffinity { mask: CpuMask },
     /// `personality(2)`.
     Personality { value: u64 },
     /// `set_mempolicy(2)`: mode with its flags, node mask, and `maxnode` as the call wants it, which

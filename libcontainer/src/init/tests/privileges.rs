@@ -120,7 +120,9 @@ fn limits_and_scheduling_are_set() {
                 hard: 99,
             },
             Step::IoPriority { value: 3 << 13 },
-            Step::CpuAffinity { mask: vec![1] },
+            Step::CpuAffinity {
+                mask: vec![1].into(),
+            },
             Step::Personality { value: 0 },
             Step::MemoryPolicy {
                 mode: 0,

@@ -25,7 +25,7 @@ pub(super) fn facts() -> Facts {
         last_capability: 40,
         apparmor: true,
         selinux: false,
-        online_cpus: vec![0x0f],
+        online_cpus: vec![0x0f].into(),
         listen_fds: 0,
         cgroups: cgroups::Host {
             layout: cgroups::Layout::V1,
