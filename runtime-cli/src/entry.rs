@@ -60,7 +60,8 @@ const MADV_POPULATE_WRITE: usize = 23;
 unsafe extern "C" {
     /// Among the first of the program's variables: those that become read-only come before the others.
     static __init_array_start: u8;
-    /// `link/order.ld` puts these behind what commands execute, which follows [`oxrun_start`].
+    /// `link/order.ld` puts these behind what `exec` and shorter commands, and behind what all commands
+    /// execute with the default configuration, which follows [`oxrun_start`].
     #[cfg(ordered)]
     static executed_by_exec_end: u8;
     #[cfg(ordered)]
