@@ -88,6 +88,7 @@ const UNSAFE: &[&str] = &[
     "seccomp/src/install.rs",
     "runtime-cli/src/main.rs",
     "runtime-cli/src/entry.rs",
+    "runtime-cli/src/entry/",
     "runtime-cli/src/memory.rs",
 ];
 
