@@ -240,18 +240,19 @@ impl Plan {
     /// makes another process, or joins a namespace that only a process with memory of its own may join
     /// (time_namespaces(7)), or whose root could look into it.
     pub(crate) fn needs_partner(&self) -> bool {
+        use step::Step;
         const ALONE: i32 = libc::CLONE_NEWUSER | libc::CLONE_NEWTIME;
         self.birth.clone_flags != 0
             || self.steps.iter().any(|entry| match &entry.step {
-                step::Step::SetNsOfProcess { flags, .. } => flags & ALONE != 0,
-                step::Step::Ask(_)
-                | step::Step::Receive(_)
-                | step::Step::SetNs { .. }
-                | step::Step::Unshare { .. }
-                | step::Step::ForkAgain
-                | step::Step::TimeOffsets { .. }
-                | step::Step::Terminal { .. }
-                | step::Step::Hooks(_) => true,
+                Step::SetNsOfProcess { flags, .. } => flags & ALONE != 0,
+                Step::Ask(_)
+                | Step::Receive(_)
+                | Step::SetNs { .. }
+                | Step::Unshare { .. }
+                | Step::ForkAgain
+                | Step::TimeOffsets { .. }
+                | Step::Terminal { .. }
+                | Step::Hooks(_) => true,
                 _ => false,
             })
     }

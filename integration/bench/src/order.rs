@@ -3,9 +3,9 @@
 //! The kernel maps a program's file in pieces of 64 KiB around every page that is touched. What a
 //! short command executes is a fifth of the file, but lies everywhere in it: nearly all of the file
 //! would count as its memory, and be mapped, in fifty page faults more. So a script for the linker
-//! puts together what has been seen to be executed, in the order in which that happened, and within
-//! that what the same commands execute: pages that a command does not need are not brought for it, and
-//! the container's process, which has to map them anew, needs few pieces.
+//! puts together what has been seen to be executed, what the same commands and processes execute beside
+//! each other, in the order in which that happened: pages that a command does not need are not brought for
+//! it, and the container's process, which has to map them anew, needs few pieces.
 
 use crate::arena::read_pid;
 use crate::bundles::Config;
@@ -21,7 +21,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 /// Prints, for a program that was linked with this map, patterns of the sections that its commands
-/// execute, each behind letters for who does, see [`Who`].
+/// execute, each behind letters for who does.
 ///
 /// # Errors
 /// When a command fails or the map is none of lld's.
@@ -43,15 +43,12 @@ pub fn command(arguments: &[String], options: &Options) -> Result<ExitCode, Fail
     Ok(ExitCode::SUCCESS)
 }
 
-/// Who executes a section, as a letter; a capital one for the processes that a command makes.
-#[derive(Clone, Copy)]
-struct Who(char);
-
-const SHORT: Who = Who('s');
-const EXEC: Who = Who('e');
-const RUN: Who = Who('r');
-/// With Docker's configuration, which has more of everything.
-const RUN_MORE: Who = Who('d');
+/// Who executes a section: a short command, `exec`, `run` or `create`, or `run` with Docker's
+/// configuration, which has more of everything. A capital letter is for the processes that they make.
+const SHORT: char = 's';
+const EXEC: char = 'e';
+const RUN: char = 'r';
+const RUN_MORE: char = 'd';
 
 /// The sections of all commands, those of the shortest first, with the letters of who executes them.
 fn executed(options: &Options, dir: &Path, map: Map) -> Result<Vec<(String, String)>, Failure> {
@@ -101,7 +98,7 @@ struct Trail {
     /// Processes that execute another program.
     others: HashSet<Pid>,
     /// Who is followed, and the command's own process.
-    who: Who,
+    who: char,
     main: Option<Pid>,
     /// Where in `patterns` which is.
     places: HashMap<String, usize>,
@@ -123,7 +120,7 @@ impl Trail {
         })
     }
 
-    fn begin(&mut self, who: Who) {
+    fn begin(&mut self, who: char) {
         (self.who, self.main) = (who, None);
     }
 
@@ -141,22 +138,20 @@ impl Trail {
         if self.others.contains(&pid) {
             return;
         }
-        let Who(letter) = self.who;
-        let who = match *self.main.get_or_insert(pid) == pid {
-            true => letter,
-            false => letter.to_ascii_uppercase(),
+        let is_main = *self.main.get_or_insert(pid) == pid;
+        let who = if is_main {
+            self.who
+        } else {
+            self.who.to_ascii_uppercase()
         };
-        if let Some(pattern) = self.map.section(address) {
-            self.note(pattern.to_owned(), who);
-        }
-    }
-
-    fn note(&mut self, pattern: String, who: char) {
-        let next = self.patterns.len();
-        let place = *self.places.entry(pattern.clone()).or_insert(next);
-        if place == next {
-            self.patterns.push((pattern, String::new()));
-        }
+        let Some(pattern) = self.map.section(address) else {
+            return;
+        };
+        let Some(&place) = self.places.get(pattern) else {
+            self.places.insert(pattern.to_owned(), self.patterns.len());
+            self.patterns.push((pattern.to_owned(), who.to_string()));
+            return;
+        };
         if let Some((_, all)) = self.patterns.get_mut(place)
             && !all.contains(who)
         {

@@ -149,7 +149,8 @@ pub(crate) fn bear(plan: &mut Plan, cradle: Cradle<'_>) -> Result<Child> {
         Start::Word => (None, true),
         Start::Nothing => (None, false),
     };
-    let may_borrow = cradle.may_borrow && gate.is_none() && !plan.needs_partner();
+    let is_alone = matches!(cradle.start, Start::Nothing) && !plan.needs_partner();
+    let may_borrow = cradle.may_borrow && is_alone;
     // From here to the way back nothing may return early: the thread would stay there.
     join_pid_namespace(plan, cradle.descriptors)?;
     let mut bear_into = |entry: &Entry, waits: bool| {

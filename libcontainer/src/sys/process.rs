@@ -33,6 +33,25 @@ struct CloneArgs {
     cgroup: u64,
 }
 
+impl CloneArgs {
+    /// For a child with a pidfd, into a version 2 cgroup where one is given, and the length: a kernel
+    /// that is older than the cgroup's field takes the structure without it.
+    fn new(flags: u64, pidfd: &mut c_int, into_cgroup: Option<BorrowedFd<'_>>) -> (Self, usize) {
+        let mut args = Self {
+            flags: flags | libc::CLONE_PIDFD as u64,
+            pidfd: ptr_mut(pidfd) as u64,
+            exit_signal: libc::SIGCHLD as u64,
+            ..Self::default()
+        };
+        let Some(cgroup) = into_cgroup else {
+            return (args, CLONE_ARGS_OLD);
+        };
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = cgroup.as_raw_fd() as u64;
+        (args, size_of::<Self>())
+    }
+}
+
 /// Length of `struct clone_args` before it had `set_tid` and `cgroup` (kernel 5.3).
 const CLONE_ARGS_OLD: usize = 64;
 const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
@@ -95,17 +114,8 @@ pub(crate) fn clone_borrowing<F: FnOnce() -> i32>(
 
     let mut child = Some(child);
     let mut pidfd: c_int = -1;
-    let borrows = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD;
-    let mut args = CloneArgs {
-        flags: flags | CLONE_CLEAR_SIGHAND | borrows as u64,
-        pidfd: ptr_mut(&mut pidfd) as u64,
-        exit_signal: libc::SIGCHLD as u64,
-        ..CloneArgs::default()
-    };
-    if let Some(cgroup) = into_cgroup {
-        args.flags |= CLONE_INTO_CGROUP;
-        args.cgroup = cgroup.as_raw_fd() as u64;
-    }
+    let borrows = CLONE_CLEAR_SIGHAND | (libc::CLONE_VM | libc::CLONE_VFORK) as u64;
+    let (args, length) = CloneArgs::new(flags | borrows, &mut pidfd, into_cgroup);
     let result: isize;
     // SAFETY: clone3 takes these arguments. The child calls `begin`, which gets what it takes, and does
     // not come back: of the stack it uses what is below this frame, where this thread, which waits, has
@@ -124,7 +134,7 @@ pub(crate) fn clone_borrowing<F: FnOnce() -> i32>(
             begin = in(reg) begin::<F> as unsafe extern "C" fn(*mut Option<F>) -> !,
             inlateout("rax") libc::SYS_clone3 as isize => result,
             in("rdi") ptr(&args),
-            in("rsi") size_of::<CloneArgs>(),
+            in("rsi") length,
             out("rcx") _,
             out("r11") _,
         );
@@ -156,18 +166,7 @@ fn clone_blocked(flags: u64, into_cgroup: Option<BorrowedFd<'_>>) -> Result<Opti
 
 fn clone3(flags: u64, into_cgroup: Option<BorrowedFd<'_>>) -> Result<Option<Cloned>> {
     let mut pidfd: c_int = -1;
-    let mut args = CloneArgs {
-        flags: flags | libc::CLONE_PIDFD as u64,
-        pidfd: ptr_mut(&mut pidfd) as u64,
-        exit_signal: libc::SIGCHLD as u64,
-        ..CloneArgs::default()
-    };
-    let mut length = CLONE_ARGS_OLD;
-    if let Some(cgroup) = into_cgroup {
-        args.flags |= CLONE_INTO_CGROUP;
-        args.cgroup = cgroup.as_raw_fd() as u64;
-        length = size_of::<CloneArgs>();
-    }
+    let (args, length) = CloneArgs::new(flags, &mut pidfd, into_cgroup);
     // SAFETY: `args` is what clone3 takes and `pidfd` outlives the call. Without CLONE_VM the child
     // goes on with a copy of this stack, in which it is the only thread.
     let pid = unsafe { syscall(Call::Clone, libc::SYS_clone3, [ptr(&args), length]) }?;
