@@ -21,13 +21,13 @@ pub fn hosts() -> [Facts; 2] {
     let root = Facts {
         euid: 0,
         egid: 0,
-        has_one_gid: true,
         in_user_namespace: false,
         may_mount: true,
+        may_change_root: true,
         last_capability: 40,
         apparmor: true,
         selinux: true,
-        online_cpus: vec![0xff],
+        online_cpus: vec![0xff].into(),
         listen_fds: 1,
         cgroups: Host {
             layout: Layout::V1,
@@ -42,8 +42,8 @@ pub fn hosts() -> [Facts; 2] {
     let user = Facts {
         euid: 1000,
         egid: 1000,
-        has_one_gid: true,
         may_mount: false,
+        may_change_root: false,
         cgroups: Host {
             layout: Layout::V2,
             v1: Vec::new(),

@@ -1,8 +1,11 @@
 //! `root`: read-only, propagation, links where the default mounts go.
 
 use super::check::{mounts, prints, refused};
+use super::seccomp_calls::guest;
+use crate::bundle::Bundle;
 use crate::case::{Case, case};
 use crate::mountinfo::at;
+use crate::need::Need;
 use crate::test::Test;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -15,6 +18,17 @@ pub(super) const CASES: &[Case] = &[
         "rootfs/not-the-host",
         "the host's root is out of sight",
         hidden,
+    ),
+    case(
+        "rootfs/no-way-up",
+        "CAP_SYS_CHROOT does not lead out of the root",
+        no_way_up,
+    )
+    .needs(&[Need::StaticGuest]),
+    case(
+        "rootfs/either-way",
+        "hooks, which see the host's mounts, change nothing of the container's",
+        either_way,
     ),
     case(
         "rootfs/propagation",
@@ -72,6 +86,40 @@ fn hidden(t: &Test) {
     t.row("above the root is the root", || {
         prints(t, &t.bundle().sh("cd ../../..; pwd; ls -d bin"), "/\nbin");
     });
+}
+
+/// With hooks the container's root is made among the host's mounts, without them perhaps by itself.
+fn both_ways(bundle: &Bundle) -> [(&'static str, Bundle); 2] {
+    let hooked = bundle.clone().hook_sh("createContainer", "true");
+    [("without hooks", bundle.clone()), ("with a hook", hooked)]
+}
+
+fn no_way_up(t: &Test) {
+    let climber = guest(t, &["climb", "64"]).capabilities(&["CAP_SYS_CHROOT"]);
+    for (row, bundle) in both_ways(&climber) {
+        t.row(row, || prints(t, &bundle, "the root"));
+    }
+}
+
+fn either_way(t: &Test) {
+    let source = t.new_dir("source");
+    let bundle = t.bundle().bind(&source, "/bound", &["rbind", "ro"]);
+    let seen = |bundle| {
+        let mut list = mounts(t, bundle);
+        for mount in &mut list {
+            // Peer groups are numbered anew.
+            let kind = |tag: &String| tag.split(':').next().unwrap_or_default().to_owned();
+            mount.tags = mount.tags.iter().map(kind).collect();
+        }
+        list
+    };
+    for value in ["rprivate", "rslave", "rshared"] {
+        t.row(value, || {
+            let bundle = bundle.clone().set("/linux/rootfsPropagation", value);
+            let [without, with] = both_ways(&bundle).map(|(_, bundle)| seen(bundle));
+            assert_eq!(without, with);
+        });
+    }
 }
 
 fn propagation(t: &Test) {

@@ -8,10 +8,11 @@ use nix::sys::ptrace;
 use nix::sys::signal::{Signal, raise};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
-use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
+use std::{fs, io};
 
 /// The first argument that makes the suite's program a guest.
 pub const GUEST: &str = "guest";
@@ -38,6 +39,7 @@ pub fn enter(arguments: &[String]) -> Option<ExitCode> {
         .for_each(|(to, from)| *to = *from);
     match action.as_str() {
         "call" => println!("{}", outcome(*call, given)),
+        "climb" => println!("{}", climb(*call).unwrap_or_else(|error| error.to_string())),
         "thread" => println!("{}", thread(*call)),
         "handler" => println!("{}", handler(*call)),
         #[cfg(target_arch = "x86_64")]
@@ -67,6 +69,26 @@ fn outcome(number: u64, args: [u64; 6]) -> String {
         -1 => format!("{:?}", Errno::last()),
         result => format!("ok {result}"),
     }
+}
+
+/// Leaves the root by the way that chroot(2) tells of, `steps` up, and says where that leads.
+#[allow(clippy::disallowed_methods)] // the process has nothing else to do
+fn climb(steps: u64) -> io::Result<String> {
+    let place = |path| fs::metadata(path).map(|data| (data.dev(), data.ino()));
+    let root = place("/")?;
+    fs::create_dir("/dev/shm/below")?;
+    std::env::set_current_dir("/")?;
+    std::os::unix::fs::chroot("/dev/shm/below")?;
+    for _ in 0..steps {
+        std::env::set_current_dir("..")?;
+    }
+    if place(".")? == root {
+        return Ok("the root".to_owned());
+    }
+    let names = fs::read_dir(".")?.map(|entry| entry.map(|entry| entry.file_name()));
+    names
+        .collect::<io::Result<Vec<_>>>()
+        .map(|names| format!("{names:?}"))
 }
 
 /// Makes the call in a thread: what is left of the process afterwards.

@@ -20,6 +20,8 @@ pub struct Facts {
     /// Whether the caller may mount in its own mount namespace (`CAP_SYS_ADMIN`): then the parent
     /// clones mount trees, otherwise the child does.
     pub may_mount: bool,
+    /// Whether the caller may change its root (`CAP_SYS_CHROOT`).
+    pub may_change_root: bool,
     /// Number of the last capability that the kernel knows, or of an earlier one where the
     /// configuration names none behind that.
     pub last_capability: u8,

@@ -62,6 +62,8 @@ pub(crate) struct Inherited<'a> {
     pub proc: RawFd,
     /// cgroup v1 `tasks` files, opened for writing.
     pub cgroup: &'a [RawFd],
+    /// Whether it was born with `CLONE_EMPTY_MNTNS`.
+    pub begins_empty: bool,
     /// The parent's number.
     pub parent: i32,
     /// Whether the parent tells others of the process before its program starts.
@@ -108,6 +110,7 @@ pub(crate) fn run(inherited: Inherited<'_>) -> ! {
         parent: inherited.parent,
         parents_sync: Cell::new(Some(inherited.parents_sync)),
         waits: inherited.waits,
+        begins_empty: inherited.begins_empty,
         is_announced: inherited.is_announced,
         has_hooks: steps
             .iter()

@@ -9,6 +9,7 @@ pub(crate) mod cstrings;
 mod devices;
 mod exec;
 mod hooks;
+mod hosts_mounts;
 mod image;
 pub(crate) mod kernel;
 mod limits;
@@ -122,6 +123,9 @@ pub struct ParentLimits {
 pub struct Birth {
     /// `CLONE_NEW*` flags for clone3(2).
     pub clone_flags: u64,
+    /// Whether the new mount namespace may begin without the host's mounts, where the kernel makes such
+    /// (`CLONE_EMPTY_MNTNS`): nothing of the host's is looked for in it.
+    pub may_begin_empty: bool,
     /// A PID namespace (or the pidfd of a process) that the parent joins for its children first.
     pub join_pid: Option<Slot>,
     /// Whether the mount trees of [`step::Step::Receive`] are cloned in the child's mount namespace,

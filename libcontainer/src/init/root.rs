@@ -4,23 +4,31 @@ use core::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use super::attributes::apply;
+use super::mounts::Tree;
 use super::state::Child;
 use crate::plan::step::{Attributes, Source};
 use crate::sys::mount::{self, MountAttr, attr};
-use crate::sys::{Result, descriptor, file};
+use crate::sys::{Call, Fault, Result, descriptor, file};
 
 const DIRECTORY: i32 = libc::O_PATH | libc::O_DIRECTORY;
 
 impl Child<'_> {
     /// Sets the propagation of every mount of the new namespace.
     pub(super) fn propagate(&mut self, flags: u64) -> Result<()> {
+        if self.begins_empty {
+            // What lies below the container's root stays there: it must hold nothing.
+            return match file::is_on_nullfs(c"/")? {
+                true => Ok(()),
+                false => Err(Fault::new(Call::VerifyEmpty, 0)),
+            };
+        }
         let apart = libc::MS_PRIVATE | libc::MS_SLAVE | libc::MS_UNBINDABLE;
         self.shares_propagation = flags & apart == 0;
         self.stands_apart = !self.shares_propagation && flags & libc::MS_REC != 0;
         mount::change(c"/", flags)
     }
 
-    /// Attaches the root's tree at its place on the host.
+    /// Attaches the root's tree at its place on the host, or as all that there is.
     pub(super) fn attach_root(
         &mut self,
         source: &Source,
@@ -28,11 +36,20 @@ impl Child<'_> {
         attributes: &Attributes,
     ) -> Result<()> {
         let tree = self.tree(source, attributes)?;
+        if self.begins_empty {
+            mount::attach_at_path(tree.fd, c"/")?;
+            return self.build_in(tree);
+        }
         let place = self.leave(file::open(descriptor::CWD, path, DIRECTORY, 0)?);
         if self.shares_propagation {
             make_holder_private(place)?;
         }
         mount::attach(tree.fd, place)?;
+        self.build_in(tree)
+    }
+
+    /// Makes a tree the root for what follows.
+    fn build_in(&mut self, tree: Tree) -> Result<()> {
         self.root = Some(tree.fd);
         self.known.clear();
         self.finish(tree.fd, tree.rest)
@@ -49,6 +66,9 @@ impl Child<'_> {
 
     /// Exchanges the roots and lets go of the old one.
     pub(super) fn pivot(&mut self) -> Result<()> {
+        if self.begins_empty {
+            return self.enter_only_root();
+        }
         let old = if self.stands_apart {
             None
         } else {
@@ -77,6 +97,16 @@ impl Child<'_> {
         mount::change(c".", libc::MS_SLAVE | libc::MS_REC)?;
         mount::detach(c".")?;
         file::enter_path(c"/")
+    }
+
+    /// Where the root lies over one that is empty for ever there is nothing to let go of, and what
+    /// chroot(2) leaves behind is of no use to anybody.
+    fn enter_only_root(&mut self) -> Result<()> {
+        file::enter(self.root()?)?;
+        file::change_root(c".")?;
+        self.has_own_root = true;
+        self.at_root = true;
+        Ok(())
     }
 
     /// Where pivot_root(2) is impossible, as on a ramfs: the root moves over `/`. What of the host's

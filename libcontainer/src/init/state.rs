@@ -56,6 +56,8 @@ pub(super) struct Child<'a> {
     pub stdio: [Option<Status>; 3],
     /// From which number on everything was closed; 0 before.
     pub first_closed: u32,
+    /// Whether nothing but the container's is mounted in this namespace.
+    pub begins_empty: bool,
     /// Whether mounts of this namespace propagate to others.
     pub shares_propagation: bool,
     /// Whether no mount of this namespace propagates to others.
@@ -134,6 +136,7 @@ impl<'a> Child<'a> {
             last_left: Cell::new(first_own),
             stdio: [None; 3],
             first_closed: 0,
+            begins_empty: false,
             shares_propagation: false,
             stands_apart: false,
             null: None,

@@ -151,12 +151,16 @@ pub(crate) fn bear(plan: &mut Plan, cradle: Cradle<'_>) -> Result<Child> {
     };
     let is_alone = matches!(cradle.start, Start::Nothing) && !plan.needs_partner();
     let may_borrow = cradle.may_borrow && is_alone;
+    let may_begin_empty = plan.birth.may_begin_empty;
     // From here to the way back nothing may return early: the thread would stay there.
     join_pid_namespace(plan, cradle.descriptors)?;
-    let mut bear_into = |entry: &Entry, waits: bool| {
+    let mut bear_with = |entry: &Entry, waits: bool, begins_empty: bool| {
         let cgroup: Vec<_> = entry.writes.iter().map(AsRawFd::as_raw_fd).collect();
         let into = entry.into.as_ref().map(AsFd::as_fd);
-        let flags = plan.birth.clone_flags;
+        let mut flags = plan.birth.clone_flags;
+        if begins_empty {
+            flags |= sys::process::CLONE_EMPTY_MNTNS;
+        }
         let child = || {
             init::run(Inherited {
                 plan: &mut *plan,
@@ -166,6 +170,7 @@ pub(crate) fn bear(plan: &mut Plan, cradle: Cradle<'_>) -> Result<Child> {
                 parents_sync: channel.as_fd().as_raw_fd(),
                 gate,
                 waits,
+                begins_empty,
                 proc: cradle.proc.as_fd().as_raw_fd(),
                 cgroup: &cgroup,
                 parent,
@@ -181,6 +186,16 @@ pub(crate) fn bear(plan: &mut Plan, cradle: Cradle<'_>) -> Result<Child> {
         } else {
             sys::process::clone(flags, into, child)
         }
+    };
+    let mut bear_into = |entry: &Entry, waits: bool| {
+        if may_begin_empty {
+            match bear_with(entry, waits, true) {
+                // Kernels before 7.1, and filters.
+                Err(fault) if matches!(fault.errno, libc::EINVAL | libc::ENOSYS) => {}
+                born => return born,
+            }
+        }
+        bear_with(entry, waits, false)
     };
     let mut outside = false;
     let born = match bear_into(&entry, waits) {

@@ -40,6 +40,7 @@ pub(crate) fn facts(
         egid,
         in_user_namespace: in_user_namespace(proc),
         may_mount: may_mount(capabilities),
+        may_change_root: has(capabilities, caps::Capability::CAP_SYS_CHROOT),
         last_capability: last_capability(process),
         apparmor: process.is_some_and(|process| process.apparmor_profile().is_some()) && apparmor(),
         selinux: wants_selinux(spec, process) && selinux(),
@@ -62,7 +63,11 @@ pub(crate) fn capabilities() -> Result<u64> {
 
 /// Whether capabilities are enough to mount in the own mount namespace.
 pub(crate) fn may_mount(capabilities: u64) -> bool {
-    capabilities & (1 << caps::Capability::CAP_SYS_ADMIN.index()) != 0
+    has(capabilities, caps::Capability::CAP_SYS_ADMIN)
+}
+
+fn has(capabilities: u64, wanted: caps::Capability) -> bool {
+    capabilities & (1 << wanted.index()) != 0
 }
 
 fn wants_selinux(spec: &Spec, process: Option<&oci_spec::runtime::Process>) -> bool {

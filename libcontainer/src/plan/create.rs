@@ -8,7 +8,9 @@ use super::builder::{Builder, c_string};
 use super::hooks::{HookKind, container_hooks, runtime_hooks};
 use super::namespaces::{self, Namespaces};
 use super::step::{Entry, NamespaceKind, Request, Step};
-use super::{CreateOptions, Hook, NetDevice, Plan, exec, image, process, root, sysctl, trees};
+use super::{
+    CreateOptions, Hook, NetDevice, Plan, exec, hosts_mounts, image, process, root, sysctl, trees,
+};
 use crate::error::{Error, Result};
 use crate::facts::Facts;
 use crate::validate;
@@ -65,6 +67,7 @@ pub fn create(spec: &Spec, facts: &Facts, options: &CreateOptions<'_>) -> Result
     let start_hooks = container_hooks(spec, HookKind::StartContainer, options)?;
     let parent_limits = process::tail(&mut b, &context, start_hooks)?;
     trees::request(&mut b, &mut birth, options, receive_at);
+    birth.may_begin_empty = hosts_mounts::are_dispensable(&b, &birth, facts);
     Ok(Plan {
         opens: b.opens,
         birth,

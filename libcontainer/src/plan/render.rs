@@ -91,6 +91,9 @@ fn birth_text(plan: &Plan) -> String {
     } else {
         format!("clone a process with new namespaces: {made}")
     };
+    if plan.birth.may_begin_empty {
+        text += ", without the host's mounts where the kernel makes such";
+    }
     if plan.birth.join_pid.is_some() {
         text += ", in a PID namespace that is joined";
     }

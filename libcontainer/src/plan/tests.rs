@@ -3,6 +3,7 @@
 mod failures;
 mod fields;
 mod host;
+mod hosts_mounts;
 mod options;
 mod partners;
 mod properties;

@@ -227,6 +227,18 @@ pub(crate) fn filesystem(of: BorrowedFd<'_>) -> Result<(i64, u64)> {
     Ok((status.magic, status.flags as u64))
 }
 
+/// `NULL_FS_MAGIC`
+const NULL_FS_MAGIC: i64 = 0x4e55_4c4c;
+
+/// Whether a path leads to the kernel's empty file system, which lies below all mounts since Linux 7.0.
+pub(crate) fn is_on_nullfs(path: &CStr) -> Result<bool> {
+    let mut status = FilesystemStatus::default();
+    let args = [text(path), ptr_mut(&mut status)];
+    // SAFETY: `path` ends with a zero byte; the kernel writes a `struct statfs`.
+    unsafe { syscall(Call::Statfs, libc::SYS_statfs, args) }?;
+    Ok(status.magic == NULL_FS_MAGIC)
+}
+
 /// `STATX_ATTR_MOUNT_ROOT`
 const ATTRIBUTE_MOUNT_ROOT: u64 = 0x2000;
 

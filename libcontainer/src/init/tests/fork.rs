@@ -119,6 +119,7 @@ fn launch_waiting(
             finished: &[],
             descriptors: &mut descriptors,
             sync: theirs.as_raw_fd(),
+            begins_empty: false,
             parents_sync: ours.as_raw_fd(),
             gate: gate.map(AsRawFd::as_raw_fd),
             waits,

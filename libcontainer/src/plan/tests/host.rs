@@ -22,6 +22,7 @@ pub(super) fn facts() -> Facts {
         egid: 0,
         in_user_namespace: false,
         may_mount: true,
+        may_change_root: true,
         last_capability: 40,
         apparmor: true,
         selinux: false,
@@ -62,7 +63,7 @@ pub(super) fn rootless() -> Facts {
     let mut facts = unified();
     (facts.euid, facts.egid) = (1000, 100);
     facts.cgroups.euid = 1000;
-    facts.may_mount = false;
+    (facts.may_mount, facts.may_change_root) = (false, false);
     facts
 }
 
