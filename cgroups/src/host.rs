@@ -22,8 +22,10 @@ const UNIFIED: &str = "/sys/fs/cgroup";
 const BESIDE_V1: &str = "/sys/fs/cgroup/unified";
 const MOUNTINFO: &str = "/proc/self/mountinfo";
 
-/// How much of the mount table is read before a first look at it: less than one read gives of a long one.
-const BEGINNING: usize = 3 << 10;
+/// How much of the mount table is read at once: the kernel makes no more lines than are asked for.
+const AT_ONCE: usize = 2 << 10;
+/// How much is read before a first look at it: less than one read gives of a long one.
+const BEGINNING: usize = AT_ONCE - 256;
 /// No table is longer; what is beyond it is not read.
 const LONGEST_TABLE: usize = 64 << 20;
 
@@ -212,7 +214,7 @@ fn cgroup_mounts(own: &[OwnCgroup]) -> Result<Vec<Mount>, Error> {
     let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
     let file = nix::fcntl::open(MOUNTINFO, flags, Mode::empty()).map_err(failed)?;
     let mut bytes = Vec::new();
-    let mut chunk = [0; 4096];
+    let mut chunk = [0; AT_ONCE];
     let mut tried = BEGINNING;
     loop {
         let length = match nix::unistd::read(&file, &mut chunk) {

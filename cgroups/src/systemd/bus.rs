@@ -18,7 +18,8 @@ use super::message::{Call, Kind, Message};
 use super::value::{Reader, Value};
 use crate::error::errno_of;
 
-/// How long a call, and the job that it starts, may take.
+/// How long a call, and the job that it starts, may take; the last wait for a part of an answer may be as
+/// long once more.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 
 const SYSTEMD: &str = "org.freedesktop.systemd1";
@@ -73,9 +74,10 @@ impl Bus {
             None,
         )
         .map_err(failed)?;
-        // A listener with a full queue lets connect(2) wait.
+        // A listener with a full queue lets connect(2) wait, which is sending.
         let seconds = TimeVal::seconds(i64::try_from(LIMIT.as_secs()).unwrap_or(i64::MAX));
         setsockopt(&fd, sockopt::SendTimeout, &seconds).map_err(failed)?;
+        setsockopt(&fd, sockopt::ReceiveTimeout, &seconds).map_err(failed)?;
         let address = UnixAddr::new(path).map_err(failed)?;
         connect(fd.as_raw_fd(), &address).map_err(failed)?;
         let mut bus = Bus {
@@ -243,7 +245,7 @@ impl Bus {
     }
 
     fn send(&mut self, what: &str, bytes: &[u8]) -> Result<(), Error> {
-        // The time limit is there since the connection was made.
+        // The time limits are there since the connection was made.
         self.stream
             .write_all(bytes)
             .map_err(|error| lost(what, &error))
@@ -265,15 +267,13 @@ impl Bus {
     fn receive(&mut self, what: &str, end: Instant) -> Result<(), Error> {
         let mut buffer = [0; 4096];
         loop {
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if Instant::now() >= end {
                 return Err(Error::TimedOut {
                     what: what.to_owned(),
                     limit: LIMIT,
                 });
             }
-            let set = self.stream.set_read_timeout(Some(left));
-            match set.and_then(|()| self.stream.read(&mut buffer)) {
+            match self.stream.read(&mut buffer) {
                 Ok(0) => return Err(lost(what, &ErrorKind::UnexpectedEof.into())),
                 Ok(count) => {
                     self.received

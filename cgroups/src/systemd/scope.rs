@@ -139,12 +139,12 @@ impl Cgroup {
         let mut bus = Bus::connect(unit.is_user())?;
         let body = vec![Value::string(unit.name()), Value::string("replace")];
         let stopped = bus.job("StopUnit", unit.name(), body);
-        // A unit that did not fail, or is forgotten already, cannot be reset.
-        let _ = bus.manager("ResetFailedUnit", vec![Value::string(unit.name())]);
-        match stopped {
-            Err(error) if !error.is_no_such_unit() => Err(error.into()),
-            _ => Ok(()),
+        if stopped.as_ref().is_err_and(SystemdError::is_no_such_unit) {
+            return Ok(());
         }
+        // A unit that did not fail cannot be reset.
+        let _ = bus.manager("ResetFailedUnit", vec![Value::string(unit.name())]);
+        stopped.map_err(Error::from)
     }
 }
 
