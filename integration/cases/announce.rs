@@ -2,10 +2,12 @@
 
 use crate::bundle::Bundle;
 use crate::case::{Case, case};
+use crate::container::wait_until;
 use crate::output::Output;
 use crate::runtime::Kind;
 use crate::test::Test;
 use serde_json::{Value, json};
+use std::fs;
 use std::path::Path;
 
 /// Cases of this topic.
@@ -17,8 +19,13 @@ pub(super) const CASES: &[Case] = &[
     ),
     case(
         "announce/pid-file-first",
-        "run, exec: the pid file is there before the program",
+        "run: the pid file is there before the program",
         pid_file_first,
+    ),
+    case(
+        "announce/pid-file-of-exec",
+        "exec: the pid file is there when the command ends, and the program does not run without it",
+        pid_file_of_exec,
     ),
 ];
 
@@ -67,26 +74,49 @@ fn with_case_directory(t: &Test, bundle: Bundle) -> Bundle {
 
 fn pid_file_first(t: &Test) {
     if t.runtime.kind != Kind::Oxrun {
-        t.skip("runc writes the file of an exec when the program may run already");
+        t.skip("runc 1.1.5 writes the file when the program may run already");
     }
-    let option = |path: &Path| ["--pid-file".to_owned(), path.to_str().unwrap().to_owned()];
-    let script = |name: &str| format!("test -s /case/{name} && echo there");
-    t.row("run", || {
-        let bundle = with_case_directory(t, t.bundle()).sh(&script("run.pid"));
-        let option = option(&t.path("run.pid"));
-        let out = t
-            .run_call(&bundle, &option.each_ref().map(String::as_str))
-            .run();
-        assert_eq!(out.success().text(), "there");
-    });
-    let container = t.start(&with_case_directory(t, t.bundle()).idle());
     for number in 0..10 {
-        let name = format!("exec{number}.pid");
+        let name = format!("run{number}.pid");
         t.row(&name, || {
-            let option = option(&t.path(&name));
-            let option = option.each_ref().map(String::as_str);
-            let out = container.exec(&option, ["sh", "-c", &script(&name)]);
-            assert_eq!(out.success().text(), "there");
+            let script = format!("test -s /case/{name} && echo there");
+            let bundle = with_case_directory(t, t.bundle()).sh(&script);
+            let option = ["--pid-file", t.path(&name).to_str().unwrap()].map(str::to_owned);
+            let out = t.run_call(&bundle, &option.each_ref().map(String::as_str));
+            assert_eq!(out.run().success().text(), "there");
         });
     }
+}
+
+fn pid_file_of_exec(t: &Test) {
+    let bundle = t.bundle().bind(&t.dir, "/case", &["rbind"]);
+    let container = t.start(&bundle.idle());
+    let mark = t.path("mark");
+    let exec = |options: &[&str], file: &Path, program: &str| {
+        let pid_file = ["--pid-file", file.to_str().unwrap()];
+        container.exec(&[options, &pid_file].concat(), [program, "/case/mark"])
+    };
+    let told = t.path("exec.pid");
+    for (row, options) in [("in front", &[][..]), ("detached", &["--detach"])] {
+        t.row(row, || {
+            exec(options, &told, "touch").ok();
+            let number = fs::read_to_string(&told).expect("the pid file");
+            assert!(number.parse::<u32>().is_ok(), "{number:?}");
+            wait_until("the program ran", || mark.exists());
+            fs::remove_file(&mark).unwrap();
+            fs::remove_file(&told).unwrap();
+        });
+    }
+    t.row("no such program", || {
+        exec(&[], &told, "nosuch").failure(&[]);
+        assert!(!told.exists(), "the number of nobody");
+        assert!(!t.path(".exec.pid").exists(), "half a file");
+    });
+    t.row("in a missing directory", || {
+        if t.runtime.kind != Kind::Oxrun {
+            return; // they find out when the program runs
+        }
+        exec(&[], &t.path("nosuch/exec.pid"), "touch").failure(&["pid file"]);
+        assert!(!mark.exists(), "the program ran");
+    });
 }

@@ -10,10 +10,11 @@
 use crate::arena::read_pid;
 use crate::bundles::Config;
 use crate::contestant::{OXRUN, Verb};
-use crate::launch::{Failure, Launcher};
+use crate::launch::{Failure, Launcher, Words};
 use crate::measure::{Stage, isolate};
 use crate::options::Order as Options;
 use crate::steps::{self, Stop};
+use crate::words;
 use nix::unistd::Pid;
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -61,32 +62,41 @@ fn executed(options: &Options, dir: &Path, map: Map) -> Result<Vec<(String, Stri
     let [brief, docker] =
         [Config::Default, Config::Docker].map(|config| arena.brief(oxrun, config));
     let waiting = arena.waiting(oxrun, Config::Default);
-    let run = |verb| stage.launcher.run(&oxrun.words(verb, brief));
+    let words = |verb, place| oxrun.words(verb, place);
+    let run = |verb| stage.launcher.run(&words(verb, brief));
     let ended = || Launcher::wait(read_pid(brief)?);
-    let mut follow = |who, verb, place| {
-        let words = oxrun.words(verb, place);
+    let mut follow = |who, words: &Words| {
         trail.begin(who);
-        steps::walk(&stage.launcher, &words, &mut |pid, stop| {
+        steps::walk(&stage.launcher, words, &mut |pid, stop| {
             trail.pass(pid, stop);
         })
     };
+    // As engines call it, which want to be told the number.
+    let mut announced = words(Verb::Exec, waiting);
+    let behind = announced
+        .iter()
+        .position(|word| word == "exec")
+        .map(|at| at + 1);
+    let behind = behind.ok_or("exec has no name")?;
+    announced.splice(behind..behind, words!["--pid-file", brief.pid_file]);
     arena.start_waiting(oxrun, Config::Default)?;
-    follow(SHORT, Verb::State, waiting)?;
-    follow(RUN, Verb::Run, brief)?;
-    follow(EXEC, Verb::Exec, waiting)?;
-    follow(SHORT, Verb::Kill, waiting)?;
+    follow(SHORT, &words(Verb::State, waiting))?;
+    follow(RUN, &words(Verb::Run, brief))?;
+    follow(EXEC, &words(Verb::Exec, waiting))?;
+    follow(EXEC, &announced)?;
+    follow(SHORT, &words(Verb::Kill, waiting))?;
     arena.end_waiting(oxrun, Config::Default)?;
     // The container's process is never let go from single steps.
-    follow(RUN, Verb::Create, brief)?;
+    follow(RUN, &words(Verb::Create, brief))?;
     run(Verb::End)?;
     ended()?;
     run(Verb::Delete)?;
     run(Verb::Create)?;
-    follow(SHORT, Verb::Start, brief)?;
+    follow(SHORT, &words(Verb::Start, brief))?;
     // It may have ended and been waited for among the processes that were followed.
     drop(ended());
-    follow(SHORT, Verb::Delete, brief)?;
-    follow(RUN_MORE, Verb::Run, docker)?;
+    follow(SHORT, &words(Verb::Delete, brief))?;
+    follow(RUN_MORE, &words(Verb::Run, docker))?;
     Ok(trail.patterns)
 }
 

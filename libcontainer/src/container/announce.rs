@@ -7,20 +7,25 @@ use std::os::fd::{AsFd, OwnedFd};
 use oci_spec::runtime::Spec;
 
 use super::options::ProcessOptions;
-use super::outputs;
+use super::outputs::PidFile;
 use crate::error::Result;
 use crate::launch::pidfd_socket::Origin;
 use crate::launch::{Child, pidfd_socket, seccomp_agent};
 
-/// Sends the pidfd and writes the pid file.
+/// Sends the pidfd.
 pub(super) fn announce(child: &Child, origin: Origin, options: &ProcessOptions) -> Result<()> {
-    if let Some(path) = &options.pidfd_socket {
-        pidfd_socket::send(path, origin, child.pidfd.as_fd())?;
+    match &options.pidfd_socket {
+        Some(path) => pidfd_socket::send(path, origin, child.pidfd.as_fd()),
+        None => Ok(()),
     }
-    if let Some(path) = &options.pid_file {
-        outputs::write_pid_file(path, child.pid)?;
+}
+
+/// Writes the pid file at once.
+pub(super) fn write_pid_file(child: &Child, options: &ProcessOptions) -> Result<()> {
+    match &options.pid_file {
+        Some(path) => PidFile::prepare(path)?.publish(child.pid),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Hands the seccomp agent its listener. `state` is what it is told of the container

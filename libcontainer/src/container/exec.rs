@@ -9,6 +9,7 @@ use oci_spec::runtime::{Process as ProcessSpec, Spec};
 
 use super::announce::{self, announce};
 use super::options::ProcessOptions;
+use super::outputs::PidFile;
 use super::{Container, Process, Status, terminal};
 use crate::error::{Error, ErrorKind, Result, cgroup_error};
 use crate::launch::pidfd_socket::Origin;
@@ -107,6 +108,8 @@ impl Container {
             let (sender, stays) = terminal::destination(&mut exec.options.terminal)?;
             (given.console_socket, receiver) = (Some(sender), stays);
         }
+        let pid_file = exec.options.pid_file.clone();
+        let pid_file = pid_file.as_deref().map(PidFile::prepare).transpose()?;
         let mut undo = Undo::default();
         let child = undo.child.insert(self.bear(&mut plan, &mut exec, given)?);
         let mut parent = ExecParent {
@@ -126,6 +129,9 @@ impl Container {
             child.channel.say(Message::Go)?;
         }
         until_executed(&plan, child, || None)?;
+        if let Some(pid_file) = pid_file {
+            pid_file.publish(child.pid)?;
+        }
         let (_, child) = undo.keep()?;
         Ok(Process {
             pid: child.pid,
@@ -152,7 +158,7 @@ impl Container {
             passage,
             start: self.start_of(plan, exec),
             stdio: exec.options.stdio.take(),
-            is_announced: exec.options.is_announced(),
+            is_announced: exec.options.pidfd_socket.is_some(),
             may_borrow: exec.borrows_memory,
         };
         let child = bear(plan, cradle)?;
@@ -164,7 +170,7 @@ impl Container {
     /// done to it.
     fn start_of(&self, plan: &Plan, exec: &Exec) -> Start {
         let notifies = plan.seccomp.as_ref().is_some_and(seccomp::Filter::notifies);
-        let has_partner = exec.options.is_announced()
+        let has_partner = exec.options.pidfd_socket.is_some()
             || plan.wants_console()
             || notifies
             || self.record.intel_rdt.is_some();

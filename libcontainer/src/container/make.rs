@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::announce::announce;
+use super::announce::{announce, write_pid_file};
 use super::create::Create;
 use super::hook_state::recorded;
 use super::options::Terminal;
@@ -166,7 +166,8 @@ impl Making {
             passage,
             start,
             stdio: wanted.process.stdio.take(),
-            is_announced: wanted.process.is_announced(),
+            is_announced: wanted.process.pid_file.is_some()
+                || wanted.process.pidfd_socket.is_some(),
             may_borrow: false,
         };
         self.undo.child = Some(bear(&mut prepared.plan, cradle)?);
@@ -192,6 +193,7 @@ impl Making {
         };
         until_ready(&prepared.plan, child, &mut parent)?;
         announce(child, Origin::Container, &wanted.process)?;
+        write_pid_file(child, &wanted.process)?;
         if let Some(receiver) = self.terminal.take() {
             self.terminal = Some(terminal::receive(receiver.as_fd())?);
         }

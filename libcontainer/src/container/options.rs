@@ -59,7 +59,9 @@ impl ProcessOptions {
         self
     }
 
-    /// Writes the number of the process to this file before its program starts.
+    /// Writes the number of the process to this file: of a container's first process before its program
+    /// starts, of a further one, as runc and crun do, when that has started. Where the file cannot be
+    /// made nothing starts.
     #[must_use]
     pub fn pid_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.pid_file = Some(path.into());
@@ -94,11 +96,6 @@ impl ProcessOptions {
     pub fn on_warning(mut self, hear: impl Fn(&str) + Send + Sync + 'static) -> Self {
         self.hear = Some(Hear::new(hear));
         self
-    }
-
-    /// Whether others are told of the process before its program starts.
-    pub(super) fn is_announced(&self) -> bool {
-        self.pid_file.is_some() || self.pidfd_socket.is_some()
     }
 
     /// Where warnings are collected; taken once.
