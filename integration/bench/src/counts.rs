@@ -19,7 +19,7 @@ pub struct Counter<'a> {
     file: PathBuf,
 }
 
-/// System calls by name.
+/// System calls by name; of the clones those that made a process.
 #[derive(Debug, Clone, Copy, Default)]
 struct Calls {
     all: u64,
@@ -38,9 +38,13 @@ impl Calls {
             else {
                 continue;
             };
+            // The column of errors is empty where there were none.
+            let errors = words.get(4).and_then(|word| word.parse::<u64>().ok());
             match *name {
                 "total" => calls.all = count,
-                "clone" | "clone3" | "fork" | "vfork" => calls.clones += count,
+                "clone" | "clone3" | "fork" | "vfork" => {
+                    calls.clones += count - errors.unwrap_or_default();
+                }
                 "execve" | "execveat" => calls.execs += count,
                 _ => {}
             }
@@ -210,11 +214,11 @@ mod tests {
     fn table() {
         let text = "% time     seconds  usecs/call     calls    errors syscall\n\
             ------ ----------- ----------- --------- --------- ----------------\n\
-            50.00    0.001000          10         2           clone3\n\
+            50.00    0.001000          10         3         1 clone3\n\
             50.00    0.001000          10        30         7 openat\n\
             ------ ----------- ----------- --------- --------- ----------------\n\
-            100.00    0.002000          10        32         7 total\n";
+            100.00    0.002000          10        33         8 total\n";
         let calls = Calls::parse(text).expect("a table");
-        assert_eq!((calls.all, calls.clones, calls.execs), (32, 2, 0));
+        assert_eq!((calls.all, calls.clones, calls.execs), (33, 2, 0));
     }
 }

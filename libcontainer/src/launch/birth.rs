@@ -212,8 +212,13 @@ pub(crate) fn bear(plan: &mut Plan, cradle: Cradle<'_>) -> Result<Child> {
         born => Ok(born),
     };
     let left = home.as_ref().map_or(Ok(()), leave_pid_namespace);
+    let fifo = match cradle.start {
+        Start::Fifo(fifo) => Some(fifo),
+        Start::Word | Start::Nothing => None,
+    };
     let opened = entry.writes.into_iter().chain(entry.into).chain(entry.used);
-    sys::descriptor::close_all(opened.chain(home).chain([child_end]));
+    let opened = opened.chain(home).chain([child_end]).chain(fifo);
+    sys::descriptor::close_all(opened);
     left?;
     let born = born?.map_err(|fault| Error::fault("the container's process", fault))?;
     Ok(Child {

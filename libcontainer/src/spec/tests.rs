@@ -126,3 +126,22 @@ fn a_process_file_has_paths_below_process() {
         "{error}"
     );
 }
+
+#[test]
+#[allow(clippy::disallowed_methods)] // nothing tells that the reader waits again
+fn a_file_that_gives_less_than_was_asked_for_is_read_on() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("config.json");
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
+    let reader = std::thread::spawn({
+        let path = path.clone();
+        move || read(&path).expect("the text")
+    });
+    let mut writer = std::fs::File::create(&path).expect("the FIFO");
+    let pieces = [&b"{\"a\": {"[..], b"\"b\": 1", b"}}\n"];
+    for piece in pieces {
+        std::io::Write::write_all(&mut writer, piece).expect("written");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert_eq!(reader.join().expect("a reader"), pieces.concat());
+}

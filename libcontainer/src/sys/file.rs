@@ -132,14 +132,20 @@ pub(crate) fn read_whole(from: BorrowedFd<'_>, usual: usize) -> Result<Vec<u8>> 
 }
 
 /// Reads a file to its end, and no more than `limit` bytes of it. `usual` is the length that most such
-/// files do not reach: then it takes two calls.
-pub(crate) fn read_to_end(from: BorrowedFd<'_>, usual: usize, limit: usize) -> Result<Vec<u8>> {
+/// files do not reach: then it takes one call where `may_end` says of what was read that it may be all.
+pub(crate) fn read_to_end(
+    from: BorrowedFd<'_>,
+    usual: usize,
+    limit: usize,
+    may_end: impl Fn(&[u8]) -> bool,
+) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     while bytes.len() < limit {
         if bytes.len() == bytes.capacity() {
             bytes.reserve(usual);
         }
-        if read_more(from, &mut bytes)? == 0 {
+        let is_end = read_more(from, &mut bytes)? == 0;
+        if is_end || (bytes.len() < bytes.capacity() && may_end(&bytes)) {
             break;
         }
     }
