@@ -1,11 +1,15 @@
 //! Measures everything, interleaved round by round.
 
 use crate::arena::Arena;
+use crate::bundles::Config;
 use crate::contestant::{Contestant, Kind};
 use crate::launch::Failure;
 use crate::operation::Operation;
 use crate::sample::{Sample, Series};
 use std::collections::BTreeSet;
+
+/// How many times the rounds there are of two operations whose difference is told.
+const PAIR_ROUNDS: u32 = 4;
 
 /// Collects the samples.
 #[derive(Debug)]
@@ -64,20 +68,28 @@ impl<'a> Rounds<'a> {
         }
     }
 
-    /// Runs all rounds after one that is not counted.
+    /// Runs all rounds after one that is not counted, and then more of those operations whose
+    /// difference is told: it is small beside what each of them varies by.
     pub fn run(&mut self, count: u32) {
+        let operations = self.operations.clone();
         for round in 0..=count {
             eprintln!("bench: round {round} of {count}");
-            self.tour(round, false);
+            self.tour(&operations, round, false);
             if round > 0 {
-                self.tour(round, true);
+                self.tour(&operations, round, true);
+            }
+        }
+        let pair = [Operation::Run(Config::Default), Operation::Crowded];
+        if pair.iter().all(|operation| operations.contains(operation)) {
+            for round in count + 1..=count * PAIR_ROUNDS {
+                self.tour(&pair, round, false);
             }
         }
     }
 
     /// Every operation once for everybody whose turn it is.
-    fn tour(&mut self, round: u32, paused: bool) {
-        for operation in self.operations.clone() {
+    fn tour(&mut self, operations: &[Operation], round: u32, paused: bool) {
+        for &operation in operations {
             if paused && !operation.has_pauses() || due(round, operation.every()).is_none() {
                 continue;
             }
