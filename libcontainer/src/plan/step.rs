@@ -66,11 +66,13 @@ pub enum Step {
     /// Set the flag `IFF_UP` of `lo` in the new network namespace.
     LoopbackUp,
 
-    /// Set the propagation (`MS_SLAVE`, …) of every mount of the new namespace, from `/` down.
+    /// Set the propagation (`MS_SLAVE`, …) of every mount of the new namespace, from `/` down, or verify
+    /// that there is none.
     Propagation { flags: u64 },
     /// Attach a clone of the root file system's tree at `path`, its own place on the host, and make
     /// that the root for what follows. `attributes` are applied to the tree. The mount that holds
-    /// `path` is made private first, so that the new mount does not propagate to the host.
+    /// `path` is made private first, so that the new mount does not propagate to the host. In a namespace
+    /// that begins empty the tree lies over the empty root.
     Root {
         source: Source,
         path: Box<CStr>,
@@ -94,7 +96,7 @@ pub enum Step {
     Ptmx,
     /// Run these hooks one after the other in the container's namespaces.
     Hooks(Vec<HookStep>),
-    /// `pivot_root(".", ".")`, then detach the old root.
+    /// `pivot_root(".", ".")`, then detach the old root. In a namespace that begins empty, `chroot`.
     PivotRoot,
     /// Without `pivot_root`: detach these mount points of the host (procfs and sysfs instances
     /// outside the root), move the root's mount over `/` and `chroot`.
