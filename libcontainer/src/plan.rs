@@ -135,6 +135,14 @@ pub struct Birth {
     pub forks_again: bool,
 }
 
+impl Birth {
+    /// Whether the process is the first one of a new namespace of this kind.
+    pub(crate) fn makes(&self, kind: NamespaceKind) -> bool {
+        let flag = kernel::clone_flag(kind);
+        self.clone_flags & u64::from(flag.unsigned_abs()) != 0
+    }
+}
+
 /// User and group id maps (user_namespaces(7)).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdMaps {
@@ -302,7 +310,7 @@ impl Plan {
     /// processes of the container.
     pub fn own_pid_namespace(&self) -> bool {
         let flag = kernel::clone_flag(NamespaceKind::Pid);
-        self.birth.clone_flags & u64::from(flag.unsigned_abs()) != 0
+        self.birth.makes(NamespaceKind::Pid)
             || self.steps.iter().any(
                 |entry| matches!(entry.step, step::Step::Unshare { flags } if flags & flag != 0),
             )

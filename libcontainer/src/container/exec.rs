@@ -108,7 +108,7 @@ impl Container {
             let (sender, stays) = terminal::destination(&mut exec.options.terminal)?;
             (given.console_socket, receiver) = (Some(sender), stays);
         }
-        let pid_file = exec.options.pid_file.clone();
+        let pid_file = exec.options.pid_file.take();
         let pid_file = pid_file.as_deref().map(PidFile::prepare).transpose()?;
         let mut undo = Undo::default();
         let child = undo.child.insert(self.bear(&mut plan, &mut exec, given)?);

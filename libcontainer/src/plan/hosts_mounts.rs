@@ -4,7 +4,6 @@
 
 use super::Birth;
 use super::builder::Builder;
-use super::kernel::clone_flag;
 use super::step::{NamespaceKind, Request, Source, Step};
 use crate::facts::Facts;
 
@@ -28,8 +27,7 @@ const WITHOUT_PATHS: [&core::ffi::CStr; 10] = [
 /// already, and trees must be copies that the kernel has made for it. Not with hooks: they look for the
 /// host's files.
 pub(super) fn are_dispensable(b: &Builder, birth: &Birth, facts: &Facts) -> bool {
-    let flag = u64::from(clone_flag(NamespaceKind::Mount).unsigned_abs());
-    let is_made = birth.clone_flags & flag != 0 && !birth.trees_in_namespace;
+    let is_made = birth.makes(NamespaceKind::Mount) && !birth.trees_in_namespace;
     let may_be = !facts.in_user_namespace && facts.may_change_root;
     // Without pivot_root(2) the caller has asked for another way.
     let is_pivot = |step: &Step| matches!(step, Step::PivotRoot);
